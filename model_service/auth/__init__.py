@@ -1,0 +1,1 @@
+"""Who may call: verifying what a request carries."""

@@ -1,0 +1,1 @@
+"""Finding, starting, probing, restarting and stopping a model server."""

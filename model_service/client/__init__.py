@@ -1,0 +1,1 @@
+"""Calling a running service from Python and from the command line."""

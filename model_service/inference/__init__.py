@@ -1,0 +1,1 @@
+"""The transport-free core: one request in, one checked JSON value out."""

@@ -1,0 +1,1 @@
+"""Reading a package from disk: layout, config.json, schema dialect. Executes nothing of the package."""

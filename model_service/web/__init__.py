@@ -1,0 +1,1 @@
+"""HTTP: the server, the Flask application, request bodies and responses."""

@@ -1,0 +1,1 @@
+"""Makes packages: lays out, completes and checks the folder that the runtime serves."""
