@@ -12,7 +12,10 @@ from model_service import __version__
 VERBS: dict[str, tuple[str, str]] = {
     "serve": ("model_service.web.serve:main", "serve a package over HTTP"),
     "predict": ("model_service.client.cli:main", "send files to a served package and print the answers"),
-    "train": ("model_training.cli:train_main", "run a training script as a versioned job and complete its package"),
+    "train": (
+        "model_training.cli:train_main",
+        "run a training script as a versioned job and complete its package",
+    ),
     "data": ("model_training.cli:data_main", "write a data set to a folder"),
     "package": ("model_packaging.cli:main", "build a package from a model and its parts"),
     "model-server": ("model_service.model_server.__main__:main", "run the embedded tensorflow_model_server"),
@@ -43,3 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     module_name, _, function_name = VERBS[verb][0].partition(":")
     status: int = getattr(importlib.import_module(module_name), function_name)(rest)
     return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -63,7 +63,7 @@ class RequestError(ModelServiceError):
     ``detail`` goes to the caller and must hold nothing the caller may not see.
     """
 
-    status: int = HTTPStatus.INTERNAL_SERVER_ERROR
+    status: int = int(HTTPStatus.INTERNAL_SERVER_ERROR)
     erno: str = "MR.0105"
     retry_after_seconds: int | None = None
 
@@ -79,7 +79,7 @@ class BadRequest(RequestError):
     Authors raise it from a hook: ``raise BadRequest("side must be left or right", status=422)``.
     """
 
-    status = HTTPStatus.BAD_REQUEST
+    status = int(HTTPStatus.BAD_REQUEST)
     erno = "MR.0101"
 
     def __init__(self, message: str, status: int = HTTPStatus.BAD_REQUEST, violations: Sequence[Violation] = ()):
@@ -114,7 +114,7 @@ class ResponseContractBroken(RequestError):
 class Overloaded(RequestError):
     """More requests than the queue holds."""
 
-    status = HTTPStatus.SERVICE_UNAVAILABLE
+    status = int(HTTPStatus.SERVICE_UNAVAILABLE)
     erno = "MR.0106"
     retry_after_seconds = 1
 
@@ -122,7 +122,7 @@ class Overloaded(RequestError):
 class BackendUnavailable(RequestError):
     """The model server is down, starting or restarting."""
 
-    status = HTTPStatus.SERVICE_UNAVAILABLE
+    status = int(HTTPStatus.SERVICE_UNAVAILABLE)
     erno = "MR.0106"
     retry_after_seconds = 1
 
@@ -130,5 +130,5 @@ class BackendUnavailable(RequestError):
 class DeadlinePassed(RequestError):
     """The model server or a hook took longer than the request may take."""
 
-    status = HTTPStatus.GATEWAY_TIMEOUT
+    status = int(HTTPStatus.GATEWAY_TIMEOUT)
     erno = "MR.0107"

@@ -1,0 +1,89 @@
+"""What can be said of customize_service.py by reading it: nothing of it is executed."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_service.errors import PackageError
+
+
+@dataclass(frozen=True)
+class ServiceTraits:
+    """What decides how a service is run.
+
+    Attributes:
+        single_instance_reasons: why only one instance may exist; empty: as many as threads.
+        has_own_inference: a class overrides ``_inference``, so the model server may never be called.
+    """
+
+    single_instance_reasons: tuple[str, ...] = ()
+    has_own_inference: bool = False
+
+
+def inspect_service(path: Path | None) -> ServiceTraits:
+    """Read a customize_service.py; None stands for the default service.
+
+    Raises:
+        PackageError: it cannot be read or parsed; the message has file and line.
+    """
+    if path is None:
+        return ServiceTraits()
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except OSError as error:
+        raise PackageError(f"{path}: cannot be read: {error.strerror}") from error
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        place = f"{path}:{line}" if line else str(path)
+        raise PackageError(f"{place}: not valid Python: {getattr(error, 'msg', error)}") from error
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    reasons = _single_instance_reasons(tree, classes, path.name)
+    has_own_inference = any("_inference" in _methods(each) for each in classes)
+    return ServiceTraits(tuple(reasons), has_own_inference)
+
+
+def _single_instance_reasons(tree: ast.Module, classes: list[ast.ClassDef], file_name: str) -> list[str]:
+    reasons = []
+    class_names = {each.name for each in classes}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Global):
+            reasons.append(f"{file_name}:{node.lineno}: uses global {', '.join(node.names)}")
+    for each in classes:
+        methods = _methods(each)
+        reasons += [
+            f"{file_name}:{methods[name].lineno}: {each.name} overrides {name}"
+            for name in ("__init__", "inference")
+            if name in methods
+        ]
+        for method in methods.values():
+            reasons += [
+                f"{file_name}:{line}: {each.name}.{method.name} assigns the class attribute {name}"
+                for name, line in _class_assignments(method, class_names)
+            ]
+    return reasons
+
+
+def _methods(node: ast.ClassDef) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
+    return {item.name: item for item in node.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def _class_assignments(method: ast.AST, class_names: set[str]) -> list[tuple[str, int]]:
+    found = []
+    for node in ast.walk(method):
+        if not isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+            continue
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            if isinstance(target, ast.Attribute) and _is_class(target.value, class_names):
+                found.append((target.attr, node.lineno))
+    return found
+
+
+def _is_class(node: ast.expr, class_names: set[str]) -> bool:
+    """Whether an expression is a class: its name, ``cls``, ``self.__class__`` or ``type(self)``."""
+    if isinstance(node, ast.Name):
+        return node.id in class_names or node.id == "cls"
+    if isinstance(node, ast.Attribute):
+        return node.attr == "__class__"
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "type"

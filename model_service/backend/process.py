@@ -1,0 +1,99 @@
+"""One run of a model server process: its start, its last words, its end."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+_log = logging.getLogger("model_service.sidecar")
+
+_LAST_LINES = 15
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(send_signal: int = signal.SIGTERM) -> Callable[[], None]:
+    """Return a function that, called in a child, has the kernel signal it when its parent's thread ends.
+
+    Without it a supervisor killed with SIGKILL leaves its children running. Does nothing beyond Linux.
+    """
+    if not sys.platform.startswith("linux"):
+        return lambda: None
+    libc = ctypes.CDLL(None, use_errno=True)  # looked up before the fork
+
+    def ask_kernel() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, send_signal)
+
+    return ask_kernel
+
+
+class SidecarProcess:
+    """A started process whose output is read to the log, line by line.
+
+    The thread that makes it must live as long as the process may.
+    """
+
+    def __init__(self, command: Sequence[str], folder: Path):
+        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C at the terminal is for us; we stop it when requests have ended
+            preexec_fn=die_with_parent(),
+        )
+        self._reader = threading.Thread(target=self._read_output, name="sidecar-output", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Wait for the end; True when it has ended."""
+        try:
+            self._process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stop(self, grace_seconds: float) -> None:
+        """End it: SIGTERM, and SIGKILL when it has not ended in time."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            if not self.wait(grace_seconds):
+                _log.warning("the model server (pid %d) did not end on SIGTERM; killing it", self.pid)
+                self._process.kill()
+                self._process.wait()
+        self._reader.join(1)
+
+    def last_words(self) -> str:
+        """How it ended, and the last lines it printed."""
+        self._reader.join(1)
+        code = self._process.poll()
+        if code is None:
+            ending = "is running"
+        elif code < 0:
+            ending = f"was ended by {signal.Signals(-code).name}"
+        else:
+            ending = f"ended with status {code}"
+        return "\n".join([f"the model server (pid {self.pid}) {ending}", *self._last_lines])
+
+    def _read_output(self) -> None:
+        stream = self._process.stdout
+        if stream is None:
+            return
+        with stream:
+            for raw in stream:
+                line = raw.decode("utf-8", "replace").rstrip()
+                self._last_lines.append(line)
+                _log.debug("%s", line)

@@ -1,0 +1,135 @@
+"""One request, transport-free: check it, lend an instance, run the hooks, check the answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from model_service.errors import (
+    BadRequest,
+    HookFailed,
+    ResponseContractBroken,
+    Violation,
+)
+from model_service.inference.contract import Checked, Mode, SideContract
+from model_service.inference.faults import blame
+from model_service.inference.json_types import JsonValue, NotJson, to_json_value
+from model_service.inference.pool import InstancePool
+from model_service.package.config import ROOT_URL, PackageConfig
+
+_log = logging.getLogger(__name__)
+
+
+class Service(Protocol):
+    """What the pipeline asks of an author's object."""
+
+    def inference(self, data: Any) -> Any:
+        """Answer one request."""
+
+
+@dataclass(frozen=True)
+class RequestData:
+    """What a request brought, as hooks get it.
+
+    Attributes:
+        value: for forms a dict of text, and of ``{file name: io.BytesIO}`` for file fields; for JSON any value.
+        text_fields: the keys of ``value`` that came as form text or query.
+    """
+
+    value: Any
+    text_fields: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A result in JSON types, and where request or result break the contract (modes warn and coerce)."""
+
+    value: JsonValue
+    violations: tuple[Violation, ...] = ()
+
+
+class Contract:
+    """Both sides of one ``apis`` entry."""
+
+    def __init__(self, request: SideContract, response: SideContract):
+        self.request = request
+        self.response = response
+
+
+class Pipeline:
+    """The one road of every request, online and offline.
+
+    Args:
+        pool: instances of the author's class.
+        contracts: by URL path; :data:`ROOT_URL` is always there.
+        wait_seconds: how long a request may wait for an instance.
+    """
+
+    def __init__(self, pool: InstancePool[Service], contracts: Mapping[str, Contract], wait_seconds: float):
+        self._pool = pool
+        self._contracts = contracts
+        self._wait_seconds = wait_seconds
+
+    def run(self, request: RequestData, url: str = ROOT_URL) -> Answer:
+        """Answer one request.
+
+        Raises:
+            RequestError: with the status and body the caller gets; a hook's own exception is its cause.
+        """
+        contract = self._contracts[url]
+        checked = contract.request.check_request(request.value, request.text_fields)
+        if checked.violations:
+            _settle_request(checked, contract.request.mode)
+        with self._pool.lend(self._wait_seconds) as service:
+            result = _call(service, checked.value)
+        answer = contract.response.check_response(result)
+        if answer.violations:
+            _settle_response(answer, contract.response.mode)
+        if not checked.violations and not answer.violations:
+            return Answer(answer.value)
+        return Answer(answer.value, checked.violations + answer.violations)
+
+
+def _call(service: Service, data: object) -> JsonValue:
+    """Run the hooks. Holds no reference to the author's arrays: ndarray.resize in a hook needs them unshared."""
+    try:
+        return to_json_value(service.inference(data))
+    except NotJson as error:
+        raise HookFailed() from error
+    except (Exception, SystemExit) as error:  # a hook that calls sys.exit() must not end the worker
+        fault = blame(error)
+        if fault is error:
+            raise
+        raise fault from error
+
+
+def _settle_request(checked: Checked, mode: Mode) -> None:
+    if mode is not Mode.WARN:
+        raise BadRequest("the request breaks the declared contract", violations=checked.violations)
+    _log.warning("the request breaks the contract at %s", summary(checked.violations))
+
+
+def _settle_response(checked: Checked, mode: Mode) -> None:
+    if mode is not Mode.WARN:
+        raise ResponseContractBroken(checked.violations)
+    _log.warning("the answer breaks the contract at %s", summary(checked.violations))
+
+
+def summary(violations: tuple[Violation, ...], limit_characters: int = 1000) -> str:
+    """List pointers and keywords, values left out: ``/scores/0/1 type; /label required``."""
+    text = "; ".join(f"{violation.pointer or '(whole)'} {violation.keyword}" for violation in violations)
+    return text if len(text) <= limit_characters else text[: limit_characters - 3] + "..."
+
+
+def make_contracts(config: PackageConfig, request_mode: Mode, response_mode: Mode) -> dict[str, Contract]:
+    """Compile the contracts of a package, by URL path; the first entry also stands for :data:`ROOT_URL`."""
+    contracts: dict[str, Contract] = {}
+    for api in config.apis:
+        contract = Contract(
+            SideContract(api.request_schema, request_mode), SideContract(api.response_schema, response_mode)
+        )
+        contracts.setdefault(api.url, contract)
+    unchecked = Contract(SideContract(None, Mode.OFF), SideContract(None, Mode.OFF))
+    return {ROOT_URL: next(iter(contracts.values()), unchecked), **contracts}

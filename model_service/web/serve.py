@@ -1,0 +1,227 @@
+"""``model-service serve``: the parent process, which owns the model server and the worker processes."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from model_service.author.inspection import ServiceTraits, inspect_service
+from model_service.author.run_folder import make_run_folder
+from model_service.backend.plan import REMOTE, BackendPlan, SidecarOptions, choose_backend
+from model_service.backend.supervisor import Supervisor
+from model_service.errors import ModelServiceError, PackageError, SettingsError
+from model_service.inference.contract import Mode
+from model_service.package.config import PackageConfig, read_config
+from model_service.package.layout import PackageLayout, find_package
+from model_service.telemetry import configure_logging
+from model_service.web.options import ServeOptions, parse_options
+from model_service.web.worker import WorkerPlan, load
+
+_log = logging.getLogger("model_service.serve")
+
+EXIT_USAGE = 2
+_HEADER_READ_MILLISECONDS = 15_000
+_ANNOUNCE_POLL_SECONDS = 0.02
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve a package until SIGTERM or Ctrl-C; return the exit status."""
+    try:
+        options = parse_options(argv, os.environ)
+        configure_logging(options.log_level)
+        return _serve(options)
+    except ModelServiceError as error:
+        print(f"model-service serve: {error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+def _serve(options: ServeOptions) -> int:
+    layout = find_package(options.package, options.service)
+    config = read_config(layout.config_path)
+    traits = inspect_service(layout.service_path)
+    request_mode, response_mode = _modes(options, config)
+    if options.auth_file is not None:
+        from model_service.auth.tokens import read_tokens
+
+        read_tokens(options.auth_file)
+    port_holder, port = _hold_port(options.host, options.port)
+    run_root = Path(tempfile.mkdtemp(prefix="model-service-"))
+    try:
+        backend = _choose_backend(options, layout, run_root)
+        _check_model(layout, traits, backend)
+        plan = WorkerPlan(
+            options,
+            layout,
+            config,
+            traits,
+            request_mode,
+            response_mode,
+            backend.kind,
+            run_root,
+            needs_signature=not traits.has_own_inference,
+        )
+        return _Service(plan, backend, port).run()
+    finally:
+        port_holder.close()
+        shutil.rmtree(run_root, ignore_errors=True)
+
+
+def _modes(options: ServeOptions, config: PackageConfig) -> tuple[Mode, Mode]:
+    """Flag or environment, else the package's own wish, else strict for requests and warn for answers (D4)."""
+    explicit = options.validate_request, options.validate_response
+    for flag, wanted in zip(("--validate-request", "--validate-response"), explicit, strict=True):
+        if wanted not in (None, "off") and not config.has_contract:
+            problems = "; ".join(map(str, config.problems))
+            raise PackageError(f"{flag} {wanted} asks for a contract, but there is none: {problems}")
+    for problem in config.problems:
+        _log.warning("running without a contract where this is: %s", problem)
+    modes = []
+    for side, wanted, default in zip(("request", "response"), explicit, (Mode.STRICT, Mode.WARN), strict=True):
+        wish = wanted or config.validation.get(side)
+        try:
+            modes.append(Mode(wish) if wish is not None else default)
+        except ValueError:
+            raise PackageError(
+                f"config.json /validation/{side}: {wish!r} is no mode; use off, warn, coerce or strict"
+            ) from None
+    return modes[0], modes[1]
+
+
+def _choose_backend(options: ServeOptions, layout: PackageLayout, run_root: Path) -> BackendPlan:
+    backend_folder = run_root / "backend"
+    backend_folder.mkdir(mode=0o700)
+    make_run_folder(run_root / "sidecar", layout.model_directory)
+    sidecar = SidecarOptions(
+        folder=backend_folder,
+        model_base_path=run_root / "sidecar" / "model",
+        model_name=options.model_name,
+        grpc_port=options.sidecar_grpc_port,
+        rest_port=options.sidecar_rest_port,
+    )
+    return choose_backend(options.backend, os.environ, sidecar)
+
+
+def _check_model(layout: PackageLayout, traits: ServiceTraits, backend: BackendPlan) -> None:
+    if layout.saved_model_path is None and backend.kind != REMOTE and not traits.has_own_inference:
+        raise PackageError(
+            f"{layout.model_directory}: there is no saved_model.pb, and customize_service.py has no _inference of its "
+            "own; put the SavedModel there, or name a running model server with --backend HOST:PORT"
+        )
+
+
+def _hold_port(host: str, port: int) -> tuple[socket.socket, int]:
+    """Reserve the address for the workers' sockets; refuse one that another process listens on."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as trial:  # without SO_REUSEPORT a second server is seen
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((host, port))
+            trial.listen()
+        holder = socket.socket(family)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind((host, port))
+    except OSError as error:
+        hint = "; choose another with --port" if error.errno == errno.EADDRINUSE else ""
+        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}{hint}") from error
+    return holder, holder.getsockname()[1]
+
+
+class _Service:
+    """The running service: supervisor thread, server, announcement, exit status."""
+
+    def __init__(self, plan: WorkerPlan, backend: BackendPlan, port: int):
+        self._plan = plan
+        self._options = plan.options
+        self._port = port
+        self._fatal = ""
+        self._backend_ready = threading.Event()
+        self._is_lazy = self._options.sidecar == "auto" and plan.traits.has_own_inference
+        self._has_sidecar = self._options.sidecar != "never"
+        self._backend = backend
+        self._supervisor = Supervisor(
+            backend, plan.run_root / "backend", self._is_lazy, self._backend_ready.set, self._give_up
+        )
+
+    def run(self) -> int:
+        """Serve until told to stop."""
+        if self._has_sidecar:
+            self._supervisor.start()
+        threading.Thread(target=self._announce, name="announcer", daemon=True).start()
+        try:
+            exit_status = self._run_server()
+        finally:
+            self._supervisor.stop()
+        if self._plan.failure_path.exists():
+            self._fatal = self._plan.failure_path.read_text(encoding="utf-8")
+        if self._fatal:
+            raise PackageError(self._fatal)
+        if exit_status:
+            raise PackageError("the workers end again and again while they start; the reason is above")
+        _log.info("stopped")
+        return 0
+
+    def _run_server(self) -> int:
+        from granian.constants import HTTPModes, Interfaces, Loops
+        from granian.http import HTTP1Settings
+        from granian.log import LogLevels
+        from granian.server import Server
+
+        server = Server(
+            "model_service",
+            address=self._options.host,
+            port=self._port,
+            interface=Interfaces.ASGINL,
+            workers=self._options.workers,
+            loop=Loops.uvloop,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=_HEADER_READ_MILLISECONDS),
+            websockets=False,
+            backlog=1024,
+            backpressure=1024,
+            log_level=LogLevels.error,
+            respawn_failed_workers=True,
+            workers_kill_timeout=self._options.drain_timeout,
+        )
+        try:
+            server.serve(target_loader=partial(load, self._plan), wrap_loader=False)
+        except SystemExit as ending:
+            return ending.code if isinstance(ending.code, int) else 1
+        return 0
+
+    def _give_up(self, reason: str) -> None:
+        self._fatal = reason
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _announce(self) -> None:
+        """Say that the service answers, once the first worker and the model server do."""
+        waits_for_backend = self._has_sidecar and not self._is_lazy
+        while not self._plan.loaded_path.exists():
+            if threading.Event().wait(_ANNOUNCE_POLL_SECONDS) or self._fatal:
+                return
+        host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
+        address = f"http://{host}:{self._port}/"
+        _log.info(
+            "listening on %s (request contract %s, response contract %s)",
+            address,
+            self._plan.request_mode.value,
+            self._plan.response_mode.value,
+        )
+        if waits_for_backend:
+            self._backend_ready.wait()
+        _log.info(
+            "ready: %s serves %s, model server: %s",
+            address,
+            self._plan.layout.model_directory,
+            self._backend.kind,
+        )
