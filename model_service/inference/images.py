@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import warnings
 from io import BytesIO
 
 from PIL import Image
@@ -56,12 +55,12 @@ def _announced_size(content: bytes) -> tuple[int, int] | None:
 
 
 def _size_by_pillow(content: bytes, image_format: str) -> tuple[int, int] | None:
+    """Let Pillow's plugin read the header. ``Image.open`` would add its own limit, which is not ours to apply here."""
+    if image_format not in Image.OPEN:
+        Image.init()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(BytesIO(content), formats=[image_format]) as image:
-                return image.size
-    except Image.DecompressionBombError:
-        return (1 << 31, 1 << 31)
+        opener, _ = Image.OPEN[image_format]
+        with opener(BytesIO(content), "") as image:
+            return image.size
     except Exception:  # noqa: BLE001 - a broken header is the hooks' business
         return None

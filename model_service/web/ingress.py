@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import sys
-import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -31,6 +31,7 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Result = TypeVar("Result")
 
 REQUEST_ID_KEY = "model_service.request_id"
+_ids = random.Random()  # ids tell requests apart; they are no secrets
 CONTROL_PATHS = ("/health", "/ready")
 
 
@@ -190,7 +191,7 @@ def _request_id(headers: Mapping[str, str]) -> str:
     given = headers.get("x-request-id", "")
     if 0 < len(given) <= 64 and given.isascii() and given.replace("-", "").replace("_", "").isalnum():
         return given
-    return uuid.uuid4().hex
+    return f"{_ids.getrandbits(128):032x}"
 
 
 def _wsgi_environ(scope: Scope, headers: Mapping[str, str], body: bytes, request_id: str) -> dict[str, Any]:

@@ -211,17 +211,13 @@ class _Service:
                 return
         host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
         address = f"http://{host}:{self._port}/"
-        _log.info(
-            "listening on %s (request contract %s, response contract %s)",
-            address,
-            self._plan.request_mode.value,
-            self._plan.response_mode.value,
-        )
+        modes = f"request {self._plan.request_mode.value}, response {self._plan.response_mode.value}"
+        _say(f"listening on {address} (contract: {modes})")
         if waits_for_backend:
             self._backend_ready.wait()
-        _log.info(
-            "ready: %s serves %s, model server: %s",
-            address,
-            self._plan.layout.model_directory,
-            self._backend.kind,
-        )
+        _say(f"ready: {address} serves {self._plan.layout.model_directory} (model server: {self._backend.kind})")
+
+
+def _say(line: str) -> None:
+    """Tell the person at the terminal, and programs that wait for it, whatever the log level is."""
+    print(f"model-service: {line}", file=sys.stderr, flush=True)

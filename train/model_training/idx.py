@@ -27,11 +27,7 @@ SPLIT_FILES = {
 
 
 def find_idx_file(folder: Path, name: str) -> Path:
-    """Return the path of the file ``name`` or ``name.gz`` in ``folder``.
-
-    Raises:
-        DataError: there is neither; the message lists what is there.
-    """
+    """Return the path of ``name`` or ``name.gz`` in ``folder``; if there is neither, DataError lists what is there."""
     for candidate in (folder / name, folder / f"{name}.gz"):
         if candidate.is_file():
             return candidate
@@ -47,14 +43,14 @@ def find_idx_file(folder: Path, name: str) -> Path:
 
 
 def read_idx(path: Path, magic: int) -> NDArray[np.uint8]:
-    """Read one IDX file of unsigned bytes; gzip is recognised by content, not by name.
+    """Read one IDX file; gzip is recognised by content, not by name.
 
     Args:
         path: the file.
-        magic: the first four bytes it must have, as a number; its lowest byte is the number of dimensions.
+        magic: its first four bytes as a number; the lowest byte is the number of dimensions.
 
     Returns:
-        uint8 array of the shape in the header: [N, rows, columns] for images, [N] for labels. Read-only.
+        uint8 [N, rows, columns] for images, [N] for labels; read-only.
 
     Raises:
         DataError: unreadable, damaged gzip data, another magic number, too short, or too long.

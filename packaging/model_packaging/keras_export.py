@@ -1,0 +1,103 @@
+"""Turns a Keras file into a SavedModel that a model server can run. The only module here that imports TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from model_packaging.errors import BuildRefused
+
+SIGNATURE = "serving_default"
+_WAY_OUT = "If the model needs code of your own, export it as a SavedModel there, and give that folder as --model."
+_GIST_MAX_CHARACTERS = 300
+_INPUT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def export_keras_file(source: Path, target: Path, input_name: str | None, output_name: str | None) -> None:
+    """Write the model in ``source`` as a SavedModel into the existing folder ``target``.
+
+    Its only signature is ``serving_default``. Shapes and element types are the model's own; the first dimension is
+    the batch.
+
+    Args:
+        source: a .keras, .h5 or .hdf5 file.
+        target: where saved_model.pb and variables/ go.
+        input_name: the key of the only input; None: the name that Keras gave it. Required form: a Python name.
+        output_name: the same for the output.
+
+    Raises:
+        BuildRefused: the file is no Keras model, declares no inputs, or has several where one name was given.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # the only one that writes SavedModels
+    if input_name is not None and not _INPUT_NAME.fullmatch(input_name):
+        raise BuildRefused(f"--input-name {input_name}: must be a letter or _, followed by letters, digits and _")
+    import keras
+    import tensorflow as tf
+
+    if source.suffix.lower() == ".keras" and not zipfile.is_zipfile(source):
+        raise BuildRefused(f"{source}: is no Keras file (those are zip archives), or is truncated.")
+    try:
+        model = keras.models.load_model(source, compile=False)
+    except Exception as error:  # the readers raise what their formats' libraries raise
+        raise BuildRefused(f"{source}: Keras cannot load it: {_gist(error)}\n  {_WAY_OUT}") from error
+    inputs = getattr(model, "inputs", None)
+    if not inputs:
+        what = "the model was saved before it was built, or is a subclass of keras.Model: its inputs are unknown."
+        raise BuildRefused(f"{source}: {what} {_WAY_OUT}")
+    keys = _input_keys(source, model, input_name)
+    specs = [tf.TensorSpec(each.shape, each.dtype, name=key) for each, key in zip(inputs, keys, strict=True)]
+    name_outputs = _output_namer(source, model, output_name)
+
+    def serve(*tensors: Any) -> dict[str, Any]:
+        return name_outputs(model(keras.tree.pack_sequence_as(model.input, list(tensors)), training=False))
+
+    # A module that holds the model, not keras.export.ExportArchive: that stores every weight twice if told to track
+    # the model, and loses lookup tables if not.
+    module = tf.Module()
+    module.model = model
+    try:
+        tf.saved_model.save(module, str(target), {SIGNATURE: tf.function(serve, input_signature=specs)})
+    except Exception as error:  # whatever a layer raises while it is traced
+        raise BuildRefused(f"{source}: cannot be exported: {_gist(error)}\n  {_WAY_OUT}") from error
+
+
+def _input_keys(source: Path, model: Any, input_name: str | None) -> list[str]:
+    """Return a key for each of ``model.inputs``, in their order."""
+    is_dict = isinstance(model.input, dict)  # its tensors are ordered by key
+    own = sorted(model.input) if is_dict else [str(each.name) for each in model.inputs]
+    if input_name is None:
+        return [re.sub(r"\W", "_", name) for name in own]
+    if len(own) > 1:
+        raise BuildRefused(f"{source}: has {len(own)} inputs ({', '.join(own)}); --input-name is for models with one")
+    return [input_name]
+
+
+def _output_namer(source: Path, model: Any, output_name: str | None) -> Callable[[Any], dict[str, Any]]:
+    """Return a function from what the model returns to ``{key: tensor}``."""
+    # A Sequential has no output_names; its output is its last layer's.
+    own = [str(name) for name in getattr(model, "output_names", [model.layers[-1].name])]
+    if output_name is not None and len(own) > 1:
+        raise BuildRefused(f"{source}: has {len(own)} outputs ({', '.join(own)}); --output-name is for models with one")
+
+    def name_outputs(result: Any) -> dict[str, Any]:
+        if isinstance(result, Mapping) and output_name is None:
+            return dict(result)
+        import keras
+
+        tensors = keras.tree.flatten(result)
+        names = [output_name] if output_name is not None else own
+        return dict(zip(names, tensors, strict=True))
+
+    return name_outputs
+
+
+def _gist(error: Exception) -> str:
+    """Say in one line what is often a page: its last line, where TensorFlow and Keras put the point."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[-1] if lines else "no message"
+    return f"{type(error).__name__}: {text[:_GIST_MAX_CHARACTERS]}{'...' if len(text) > _GIST_MAX_CHARACTERS else ''}"

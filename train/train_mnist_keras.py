@@ -1,0 +1,262 @@
+"""Train a dense network on MNIST with Keras and export a SavedModel. One file; needs TensorFlow and NumPy.
+
+    python train_mnist_keras.py --data_url FOLDER --train_url FOLDER [--epochs 2]
+
+``--data_url`` holds the four MNIST files (IDX, plain or .gz). ``--train_url`` receives:
+
+- ``model/``: the SavedModel. Signature ``serving_default``: ``images`` float32 [N, 784], 0 is background and 1 is ink,
+  to ``scores`` float32 [N, 10], the probability of each digit.
+- ``test_metrics.json``: accuracy, precision, recall and f1 on the test images.
+
+Each argument may also be an environment variable of its name; unknown ones, which platforms add, are ignored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import math
+import os
+import struct
+import sys
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SEED = 0
+
+IMAGES_MAGIC = 0x0803  # uint8, three dimensions
+LABELS_MAGIC = 0x0801  # uint8, one dimension
+SPLIT_FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+
+
+class DataError(Exception):
+    """An argument or a file of the data set is unusable; the message says which, and what to do."""
+
+
+def find_idx_file(folder: Path, name: str) -> Path:
+    """Return the path of ``name`` or ``name.gz`` in ``folder``; if there is neither, DataError lists what is there."""
+    for candidate in (folder / name, folder / f"{name}.gz"):
+        if candidate.is_file():
+            return candidate
+    wanted = ", ".join(part for files in SPLIT_FILES.values() for part in files)
+    remedy = "`model-service data mnist --output FOLDER` writes a usable set."
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder. It must hold {wanted} (each plain or .gz). {remedy}")
+    entries = sorted(entry.name for entry in folder.iterdir())
+    found = ", ".join(entries[:12]) + (f" and {len(entries) - 12} more" if len(entries) > 12 else "")
+    raise DataError(
+        f"{folder / name}: missing, also as .gz. Needed: {wanted}. Found in the folder: {found or 'nothing'}. {remedy}"
+    )
+
+
+def read_idx(path: Path, magic: int) -> NDArray[np.uint8]:
+    """Read one IDX file; gzip is recognised by content, not by name.
+
+    Args:
+        path: the file.
+        magic: its first four bytes as a number; the lowest byte is the number of dimensions.
+
+    Returns:
+        uint8 [N, rows, columns] for images, [N] for labels; read-only.
+
+    Raises:
+        DataError: unreadable, damaged gzip data, another magic number, too short, or too long.
+    """
+    try:
+        content = path.read_bytes()
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: the gzip data is damaged ({error}). Fetch the file again.") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+    found_magic = int.from_bytes(content[:4], "big")
+    if len(content) >= 4 and found_magic != magic:
+        kinds = {IMAGES_MAGIC: "an image file", LABELS_MAGIC: "a label file"}
+        raise DataError(
+            f"{path}: bad magic number {found_magic} ({kinds.get(found_magic, 'no MNIST file')}); "
+            f"{kinds[magic]} begins with {magic}. Check that the files were not swapped or renamed."
+        )
+    dimensions = magic & 0xFF
+    header_size = 4 + 4 * dimensions
+    if len(content) < header_size:
+        raise DataError(
+            f"{path}: truncated: {len(content)} bytes, not even the {header_size} bytes of its header. Fetch it again."
+        )
+    shape = struct.unpack(f">{dimensions}I", content[4:header_size])
+    announced = header_size + math.prod(shape)
+    if len(content) != announced:
+        fault = "truncated" if len(content) < announced else "trailing bytes after its content"
+        raise DataError(
+            f"{path}: {fault}: its header announces {' x '.join(map(str, shape))}, {announced} bytes, "
+            f"but it has {len(content)}. Fetch it again."
+        )
+    return np.frombuffer(content, np.uint8, offset=header_size).reshape(shape)
+
+
+def read_split(folder: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Read the images and labels of one split, ``train`` or ``test``.
+
+    Returns:
+        images uint8 [N, 28, 28], 0 is background and 255 ink; labels uint8 [N], 0 to 9. N is at least 1.
+
+    Raises:
+        DataError: a file is absent or malformed, or the two do not belong together.
+    """
+    images_path, labels_path = (find_idx_file(folder, name) for name in SPLIT_FILES[split])
+    images = read_idx(images_path, IMAGES_MAGIC)
+    labels = read_idx(labels_path, LABELS_MAGIC)
+    if images.shape[1:] != (28, 28):
+        raise DataError(f"{images_path}: its images are {images.shape[1]} x {images.shape[2]}, not 28 x 28 pixels.")
+    if len(images) != len(labels):
+        raise DataError(
+            f"{images_path} holds {len(images)} images but {labels_path} holds {len(labels)} labels. "
+            "Both must come from the same data set."
+        )
+    if len(images) == 0:
+        raise DataError(f"{images_path}: holds no images.")
+    if labels.max() > 9:
+        index = int(np.argmax(labels > 9))
+        raise DataError(f"{labels_path}: label number {index} is {labels[index]}; labels are 0 to 9.")
+    return images, labels
+
+
+def positive_int(text: str) -> int:
+    """Convert the value of an argument."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return int(text)
+
+
+def model_folder(train_url: str) -> Path:
+    """Return ``<train_url>/model``; DataError if it holds something or is no local folder."""
+    if "://" in train_url:
+        raise DataError(f"--train_url {train_url}: only local folders can be written. Copy the result afterwards.")
+    folder = Path(train_url) / "model"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists() and any(folder.iterdir()):
+            raise DataError(f"{folder}: is not empty, and a model is never overwritten. Name another --train_url.")
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be used for output ({error.strerror}).") from error
+    return folder
+
+
+def measure(scores: NDArray[np.float32], labels: NDArray[np.uint8]) -> dict[str, float]:
+    """Compare scores float32 [N, 10] with labels uint8 [N]; precision, recall and f1 are means over the ten digits."""
+    table = np.zeros((10, 10))  # row: the true digit, column: the predicted one
+    np.add.at(table, (labels, scores.argmax(axis=1)), 1)
+    right, predicted, true = table.diagonal(), table.sum(axis=0), table.sum(axis=1)
+    precision = right / np.maximum(predicted, 1)
+    recall = right / np.maximum(true, 1)
+    f1 = 2 * right / np.maximum(predicted + true, 1)
+    accuracy = right.sum() / len(labels)
+    values = {"f1": f1.mean(), "accuracy": accuracy, "precision": precision.mean(), "recall": recall.mean()}
+    return {name: round(float(value), 6) for name, value in values.items()}
+
+
+def finish(folder: Path, write_model: Callable[[str], Any], metrics: dict[str, float]) -> None:
+    """Write the metrics, then the model: whole, or not at all if the run is interrupted."""
+    (folder.parent / "test_metrics.json").write_text(json.dumps(metrics, indent=4) + "\n", encoding="utf-8")
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
+    write_model(str(unfinished))
+    os.replace(unfinished, folder)
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the arguments: flag, else environment variable, else default."""
+    parser = argparse.ArgumentParser(description="Train a dense network on MNIST.", allow_abbrev=False)
+    for name, convert, default, summary in (
+        ("epochs", positive_int, "2", "how many times to go through the training images"),
+        ("data_url", str, None, "folder with the four MNIST files"),
+        ("train_url", str, None, "folder for the model and the metrics"),
+    ):
+        parser.add_argument(f"--{name}", type=convert, default=os.environ.get(name) or default, help=summary)
+    arguments, unknown = parser.parse_known_args(argv)
+    for name in ("data_url", "train_url"):
+        if getattr(arguments, name) is None:
+            parser.error(f"--{name} is missing: name a folder, here or in the environment variable {name}")
+    if unknown:
+        print(f"{parser.prog}: ignoring unknown arguments: {' '.join(unknown)}", file=sys.stderr)
+    return arguments
+
+
+def as_inputs(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Turn uint8 [N, 28, 28] from 0 to 255 into float32 of the same shape from 0 to 1."""
+    inputs: NDArray[np.float32] = images.astype(np.float32) / np.float32(255)
+    return inputs
+
+
+def build_model(keras: Any) -> Any:
+    """Return the compiled network: float32 [N, 28, 28] to probabilities float32 [N, 10]."""
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(5120, activation="relu"),
+            keras.layers.Dropout(0.2),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def export(keras: Any, model: Any, path: str) -> None:
+    """Write the SavedModel. Callers send rows of 784, as they would to train_mnist_tf.py's model."""
+    import tensorflow as tf
+
+    archive = keras.export.ExportArchive()  # no track(model): it would store every weight twice
+    archive.add_endpoint(
+        "serving_default",
+        lambda images: {"scores": model(tf.reshape(images, [-1, 28, 28]), training=False)},
+        [tf.TensorSpec([None, 784], tf.float32, name="images")],
+    )
+    archive.write_out(path, verbose=False)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Read, train, measure, export."""
+    folder = model_folder(arguments.train_url)
+    train_images, train_labels = read_split(Path(arguments.data_url), "train")
+    test_images, test_labels = read_split(Path(arguments.data_url), "test")
+
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # only this backend writes SavedModels
+    import keras  # here, not above: it takes seconds, and a wrong argument should be told at once
+
+    print("Training model...")
+    keras.utils.set_random_seed(SEED)
+    model = build_model(keras)
+    progress = 1 if sys.stdout.isatty() else 2  # a moving bar, or a line an epoch
+    model.fit(as_inputs(train_images), train_labels, epochs=arguments.epochs, verbose=progress)
+    print("Done training!")
+
+    metrics = measure(model.predict(as_inputs(test_images), verbose=0), test_labels)
+    print("On the test images:", ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+    finish(folder, lambda path: export(keras, model, path), metrics)
+    print("Done exporting!")
+    print(f"The model is in {folder}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script; 0: done, 2: an argument or the data is unusable."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        train(parse_arguments(argv))
+    except DataError as error:
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
