@@ -31,7 +31,7 @@ typecheck: $(INSTALLED)
 # Serve the packages of the original documents, unmodified, and check what they answer.
 DIR ?= ../shared/conformance
 conformance: $(INSTALLED)
-	$(BIN)/python tests/conformance.py $(DIR)
+	CONFORMANCE_DIR="$(abspath $(DIR))" $(BIN)/python -m pytest tests/conformance
 
 benchmark: $(INSTALLED)
 	$(BIN)/python tests/benchmarks/throughput.py

@@ -61,6 +61,7 @@ def _size_by_pillow(content: bytes, image_format: str) -> tuple[int, int] | None
     try:
         opener, _ = Image.OPEN[image_format]
         with opener(BytesIO(content), "") as image:
-            return image.size
+            width, height = image.size
+            return int(width), int(height)
     except Exception:  # noqa: BLE001 - a broken header is the hooks' business
         return None

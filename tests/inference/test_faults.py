@@ -113,11 +113,30 @@ def test_an_error_of_the_author_with_its_own_status() -> None:
         picture("JPEG")[:-300],
         picture("GIF")[:-300],
         picture("BMP")[:-300],
-        picture("TIFF")[:100],
+        picture("TIFF")[:1000],
         picture("WEBP")[:-300],
+        picture("AVIF")[:-300],
+        picture("JPEG2000")[:-300],
+        b"P5\n64 64\n255\n" + bytes(100),
+        b"P5\nx 64\n255\n" + bytes(64 * 64),
         picture("PNG")[:60] + b"\x00" * 40 + picture("PNG")[100:],
     ],
-    ids=["empty", "text", "head", "PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "damaged PNG"],
+    ids=[
+        "empty",
+        "text",
+        "head",
+        "PNG",
+        "JPEG",
+        "GIF",
+        "BMP",
+        "TIFF",
+        "WEBP",
+        "AVIF",
+        "JPEG2000",
+        "PGM",
+        "damaged PGM",
+        "damaged PNG",
+    ],
 )
 def test_an_image_that_cannot_be_decoded_is_the_callers(content: bytes) -> None:
     fault = blame(raised(opened(content)))
@@ -166,17 +185,13 @@ def test_an_image_fault_that_the_author_wrapped_is_the_packages_own() -> None:
 # The model server
 
 
-class FailedCall(grpc.RpcError, grpc.Call):  # type: ignore[misc]
+def failed_call(code: grpc.StatusCode) -> grpc.RpcError:
     """As gRPC raises it, with a code of the test's choice."""
-
-    def __init__(self, code: grpc.StatusCode):
-        self._code = code
-
-    def code(self) -> grpc.StatusCode:
-        return self._code
-
-
-FailedCall.__abstractmethods__ = frozenset()
+    methods = {"code": lambda self: code, "__init__": lambda self: None}
+    error_class = type("FailedCall", (grpc.RpcError, grpc.Call), methods)
+    error_class.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
+    error: grpc.RpcError = error_class()
+    return error
 
 
 @pytest.mark.parametrize(
@@ -190,7 +205,7 @@ FailedCall.__abstractmethods__ = frozenset()
     ids=str,
 )
 def test_what_the_model_server_says(code: grpc.StatusCode, kind: type[RequestError], status: int, erno: str) -> None:
-    fault = blame(FailedCall(code))
+    fault = blame(failed_call(code))
     assert type(fault) is kind
     assert (fault.status, fault.erno) == (status, erno)
     assert fault.retry_after_seconds == (1 if status == 503 else None)
@@ -202,5 +217,10 @@ def test_a_grpc_error_without_a_code() -> None:
 
 def test_a_process_without_grpc_stays_without_it() -> None:
     """A package that never calls the model server must not pay for gRPC when a hook fails."""
-    script = "from model_service.inference.faults import blame; import sys; blame(ValueError()); assert 'grpc' not in sys.modules"
+    script = """
+import sys
+from model_service.inference.faults import blame
+assert blame(ValueError()).status == 500
+assert "grpc" not in sys.modules
+"""
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import zlib
+from contextlib import suppress
 from io import BytesIO
 
 import pytest
@@ -107,7 +108,5 @@ def test_random_damage_is_refused_or_passes(image_format: str) -> None:
         damaged = bytearray(plain[: chance.randrange(4, len(plain))])
         for _ in range(3):
             damaged[chance.randrange(4, max(5, min(len(damaged), 60))) % len(damaged)] = chance.randrange(256)
-        try:
+        with suppress(BadRequest):
             refuse_bomb(bytes(damaged), "x", PIXELS)
-        except BadRequest as refusal:
-            assert "announces" in str(refusal)

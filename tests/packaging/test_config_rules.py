@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from model_packaging.rules import MODEL_TYPES, check_config
 
 REPOSITORY = Path(__file__).parents[2]

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_training.completion import TEMPLATE
 
 from model_service.tfs.signature import Signature, read_saved_model_signature
+from model_training.completion import TEMPLATE
 
 _CHILD = """
 import contextlib, io, json, pathlib, sys, warnings

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from model_packaging.cli import main
-from model_training.completion import TEMPLATE
 
+from model_packaging.cli import main
 from model_service.package.layout import find_package
 from model_service.tfs.signature import read_saved_model_signature
+from model_training.completion import TEMPLATE
 
 SavedModels = Callable[[str], Path]
 Build = Callable[..., int]

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_training.mnist import Mnist, load_source, write_folder
 from numpy.typing import NDArray
+
+from model_training.mnist import Mnist, load_source, write_folder
 
 TRAIN_FOLDER = Path(__file__).parents[2] / "train"
 

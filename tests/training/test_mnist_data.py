@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from model_training import cli, idx
 from model_training.errors import DataError
 from model_training.idx import read_split

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_training.completion import TEMPLATE
-from model_training.mnist import Mnist
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from model_service.errors import BadRequest
 from model_service.inference.contract import Mode, SideContract
 from model_service.package.config import read_config
+from model_training.completion import TEMPLATE
+from model_training.mnist import Mnist
 
 Trained = Callable[[str], tuple[Path, str]]
 Predict = Callable[[Path, NDArray[Any]], dict[str, NDArray[Any]]]

@@ -15,14 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from model_training.cli import train_main
-from model_training.completion import TEMPLATE, complete_package
-from model_training.errors import TrainingFailed
-from model_training.job import BUNDLED_SCRIPTS, find_script, make_version_folder
 
 from model_service.author.inspection import inspect_service
 from model_service.errors import SettingsError
 from model_service.package.layout import find_package
+from model_training.cli import train_main
+from model_training.completion import TEMPLATE, complete_package
+from model_training.errors import TrainingFailed
+from model_training.job import BUNDLED_SCRIPTS, find_script, make_version_folder
 
 Trained = Callable[[str], tuple[Path, str]]
 SavedModels = Callable[[str], Path]

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_training import idx
-from model_training.mnist import Mnist
 from numpy.typing import NDArray
 
 from model_service.tfs.protos import saved_model_pb2
 from model_service.tfs.signature import read_saved_model_signature
+from model_training import idx
+from model_training.mnist import Mnist
 
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
 Trained = Callable[[str], tuple[Path, str]]

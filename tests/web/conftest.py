@@ -21,10 +21,12 @@ Serve = Callable[..., LocalService]
 
 @pytest.fixture(scope="module")
 def serve(make_package: MakePackage) -> Iterator[Serve]:
-    """``serve(name, *flags, model=None)`` serves a copy of tests/packages/<name> until the module's tests have ended."""
+    """``serve(name, *flags, model=None)`` serves a copy of tests/packages/<name> until the module's tests end."""
     with ExitStack() as services:
 
-        def start(name: str, *flags: str, model: str | None = None, environ: dict[str, str] | None = None) -> LocalService:
+        def start(
+            name: str, *flags: str, model: str | None = None, environ: dict[str, str] | None = None
+        ) -> LocalService:
             package = make_package(name, model)
             return services.enter_context(serve_package(package, "--backend", "embedded", *flags, environ=environ))
 
@@ -64,7 +66,7 @@ def assert_alive(service: LocalService) -> None:
 def send_raw(service: LocalService, *pieces: bytes, timeout_seconds: float = 20) -> bytes:
     """Send bytes as they are on a fresh connection and read until the server closes it or is silent."""
     parts = urlsplit(service.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=timeout_seconds) as connection:
+    with socket.create_connection((parts.hostname, parts.port or 80), timeout=timeout_seconds) as connection:
         for piece in pieces:
             connection.sendall(piece)
         received = b""

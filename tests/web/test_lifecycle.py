@@ -197,8 +197,9 @@ def test_broken_config_runs_without_a_contract(serve: Serve) -> None:
 
 def test_port_in_use_is_said(digits: LocalService, make_package: MakePackage) -> None:
     port = digits.url.rsplit(":", 1)[1].strip("/")
-    with pytest.raises(ServiceNotStarted, match="choose another with --port"), serve_package(
-        make_package("echo"), "--port", port
+    with (
+        pytest.raises(ServiceNotStarted, match="choose another with --port"),
+        serve_package(make_package("echo"), "--port", port),
     ):
         pass
 

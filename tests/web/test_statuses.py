@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import struct
@@ -78,7 +79,10 @@ def test_no_usable_input(digits: LocalService, body: bytes, content_type: str | 
         (b'{"n": ' + b"9" * 10_000 + b"}", "application/json"),
         (b"no boundary here", "multipart/form-data; boundary=b"),
         (b"--b\r\n", "multipart/form-data"),
-        (b'--b\r\nContent-Disposition: form-data; name="images"; filename="x"\r\n\r\nabc', "multipart/form-data; boundary=b"),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="images"; filename="x"\r\n\r\nabc',
+            "multipart/form-data; boundary=b",
+        ),
     ],
 )
 def test_malformed_body(digits: LocalService, body: bytes, content_type: str) -> None:
@@ -112,7 +116,9 @@ def test_body_over_the_limit_with_and_without_a_length(digits: LocalService) -> 
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
     pieces = (big[start : start + 65536] for start in range(0, len(big), 65536))
     try:
-        connection.request("POST", "/", pieces, {"Content-Type": "multipart/form-data; boundary=b"}, encode_chunked=True)
+        connection.request(
+            "POST", "/", pieces, {"Content-Type": "multipart/form-data; boundary=b"}, encode_chunked=True
+        )
     except (BrokenPipeError, ConnectionResetError):
         pass  # the server stopped reading; its answer is there all the same
     response = connection.getresponse()
@@ -133,7 +139,9 @@ def test_unknown_path_and_method(digits: LocalService) -> None:
 def test_too_slow_body(serve: Serve) -> None:
     service = serve("echo", "--body-timeout", "0.5")
     started = time.monotonic()
-    answer = send_raw(service, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{")
+    answer = send_raw(
+        service, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+    )
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"MR.0101" in answer
     assert 0.4 < time.monotonic() - started < 10
@@ -224,7 +232,9 @@ def test_response_contract_warned_of_by_default_and_coerced_on_demand(serve: Ser
     assert warned.status == 200
     assert warned.headers["x-contract-violation"].startswith("/scores/0/1 type; /scores/1/1 type")
     assert isinstance(warned.json()["scores"][0][1], str)
-    coerced = post_picture(serve("string_scores", model="digits", environ={"MODEL_SERVICE_VALIDATE_RESPONSE": "coerce"}))
+    coerced = post_picture(
+        serve("string_scores", model="digits", environ={"MODEL_SERVICE_VALIDATE_RESPONSE": "coerce"})
+    )
     assert coerced.status == 200
     assert "x-contract-violation" not in coerced.headers
     assert isinstance(coerced.json()["scores"][0][1], float)

@@ -42,7 +42,9 @@ class Verdict:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demonstration; 0: everything held, 1: a step failed."""
-    parser = argparse.ArgumentParser(prog="python -m model_training.demo", description="Train, package, serve, predict.")
+    parser = argparse.ArgumentParser(
+        prog="python -m model_training.demo", description="Train, package, serve, predict."
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder for data, model and pictures")
     parser.add_argument("--digits", type=int, default=500, help="test digits to post (default: 500)")
     parser.add_argument("--max_steps", default="1000", help="training steps (default: 1000)")
@@ -76,10 +78,7 @@ def run(output: Path, count: int, max_steps: str) -> None:
     example = _keep_example(output, images[0])
     _report(verdicts)
     _judge(verdicts)
-    print(
-        f"\nKeep serving:   make serve\n"
-        f"Then ask it:    curl -F images=@{example} http://127.0.0.1:8080/"
-    )
+    print(f"\nKeep serving:   make serve\nThen ask it:    curl -F images=@{example} http://127.0.0.1:8080/")
 
 
 def _say(text: str) -> None:
