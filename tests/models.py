@@ -112,6 +112,16 @@ def write_scalar(directory: Path) -> None:
     _save(directory, {"serving_default": _linear(2, 1)})
 
 
+def write_pictures(directory: Path) -> None:
+    """Images f32 [?, ?, ?, 3] -> sums f32 [?, 3] over each picture, shape int32 [4]; ``serving_default``."""
+    import tensorflow as tf
+
+    def look(images: Any) -> dict[str, Any]:
+        return {"sums": tf.reduce_sum(images, axis=(1, 2)), "shape": tf.shape(images)}
+
+    _save(directory, {"serving_default": _function(look, images=((None, None, None, 3), "float32"))})
+
+
 WRITERS: Mapping[str, Callable[[Path], None]] = {
     "digits": write_digits,
     "half_plus_two": write_half_plus_two,
@@ -121,6 +131,7 @@ WRITERS: Mapping[str, Callable[[Path], None]] = {
     "integers": write_integers,
     "mixed": write_mixed,
     "scalar": write_scalar,
+    "pictures": write_pictures,
 }
 
 

@@ -75,7 +75,9 @@ def choose_backend(wanted: str, environ: Mapping[str, str], options: SidecarOpti
     if wanted == AUTO:
         name = environ.get("TF_SERVER_NAME")
         if name:
-            port = environ.get("TF_SERVER_PORT", _DEFAULT_REMOTE_PORT)
+            port = environ.get("TF_SERVER_PORT") or _DEFAULT_REMOTE_PORT
+            if not _is_port(port):
+                raise SettingsError(f"TF_SERVER_PORT {port}: must be a port number, from 1 to 65535")
             return BackendPlan(REMOTE, f"{name}:{port}", options.model_name)
         found = shutil.which(BINARY_NAME, path=environ.get("PATH"))
         return _binary_plan(found, options) if found else _embedded_plan(options)
@@ -90,15 +92,19 @@ def choose_backend(wanted: str, environ: Mapping[str, str], options: SidecarOpti
 
 
 def _checked_address(address: str) -> str:
-    if address.startswith("unix:"):
+    if address.startswith("unix:") and address != "unix:":
         return address
-    host, colon, port = address.rpartition(":")
-    if not (host and colon and port.isdigit() and 0 < int(port) < 65536):
+    host, _, port = address.rpartition(":")
+    if not (host and _is_port(port)):
         raise SettingsError(
             f"--backend {address}: takes auto, embedded, {BINARY_NAME}, the path of such a binary, HOST:PORT "
             "or unix:/path"
         )
     return address
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) < 65536
 
 
 def _embedded_plan(options: SidecarOptions) -> BackendPlan:

@@ -83,7 +83,7 @@ class SidecarProcess:
         if code is None:
             ending = "is running"
         elif code < 0:
-            ending = f"was ended by {signal.Signals(-code).name}"
+            ending = f"was ended by {_signal_name(-code)}"
         else:
             ending = f"ended with status {code}"
         return "\n".join([f"the model server (pid {self.pid}) {ending}", *self._last_lines])
@@ -97,3 +97,10 @@ class SidecarProcess:
                 line = raw.decode("utf-8", "replace").rstrip()
                 self._last_lines.append(line)
                 _log.debug("%s", line)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have no name
+        return f"signal {number}"

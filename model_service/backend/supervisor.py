@@ -107,7 +107,10 @@ class Supervisor:
 
     def _run_once(self) -> tuple[bool, str]:
         """Run the process to its end; return whether it became ready, and its last words."""
-        process = SidecarProcess(self._plan.command, self._folder)
+        try:
+            process = SidecarProcess(self._plan.command, self._folder)
+        except OSError as error:
+            return False, f"the model server cannot be started: {error}"
         probe = self._start_probe()
         try:
             became_ready = self._wait_for_probe(probe, process)

@@ -112,6 +112,10 @@ class Ingress:
             self._lanes = inference, Lane[Response]("control", 2, 64)
         return self._lanes[is_control]
 
+    def count_requests(self) -> int:
+        """How many requests for predictions have been worked on."""
+        return self._lanes[0].finished if self._lanes is not None else 0
+
     def _declared_bytes(self, headers: Mapping[str, str]) -> int | None:
         length = headers.get("content-length")
         if length is None:

@@ -22,6 +22,7 @@ class Lane(Generic[Result]):
     def __init__(self, name: str, threads: int, queue_length: int):
         self._capacity = threads + queue_length
         self._taken = 0
+        self.finished = 0  # calls that have ended
         self._queue: SimpleQueue[_Task[Result]] = SimpleQueue()
         for index in range(threads):
             threading.Thread(target=self._work, name=f"{name}-{index}", daemon=True).start()
@@ -57,5 +58,6 @@ class Lane(Generic[Result]):
 
     def _finish(self, future: asyncio.Future[Result], result: Result) -> None:
         self._taken -= 1
+        self.finished += 1
         if not future.done():
             future.set_result(result)

@@ -48,6 +48,7 @@ OPTIONS = (
     Option("workers", whole_number(1, 256), 1, "worker processes", "N"),
     Option("threads", whole_number(1, 256), 8, "requests worked on at once, per worker", "N"),
     Option("queue", whole_number(0, 100_000), 64, "requests that may wait for a thread, per worker", "N"),
+    Option("cpu-affinity", one_of("auto", "off"), "auto", "auto: a busy worker with small requests keeps to one CPU"),
     Option("model-name", str, "serve", "name of the model on the model server", "NAME"),
     Option("service", Path, None, "file to use instead of the package's customize_service.py", "FILE"),
     Option(
@@ -102,6 +103,7 @@ class ServeOptions:
     workers: int
     threads: int
     queue: int
+    cpu_affinity: str
     model_name: str
     service: Path | None
     validate_request: str | None

@@ -29,6 +29,7 @@ from model_service.inference.pool import InstancePool
 from model_service.package.config import PackageConfig
 from model_service.package.layout import PackageLayout
 from model_service.telemetry import configure_logging
+from model_service.web.affinity import keep_together
 from model_service.web.app import Readiness, create_app
 from model_service.web.ingress import Ingress, Limits
 from model_service.web.options import ServeOptions
@@ -88,6 +89,8 @@ def load(plan: WorkerPlan) -> Ingress:
     except Exception as error:  # noqa: BLE001 - the parent must hear of it
         _log.exception("a worker cannot start")
         _give_up(plan, f"a worker cannot start: {type(error).__name__}: {error}")
+    if plan.options.cpu_affinity == "auto":
+        keep_together(application.count_requests)
     plan.loaded_path.touch()
     return application
 

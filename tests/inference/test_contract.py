@@ -221,7 +221,7 @@ def test_several_files_in_one_field_and_a_text_beside_them() -> None:
     assert side(schema).check_request(data, frozenset({"side"})).violations == ()
 
 
-@pytest.mark.parametrize("value", ["text", FILE_MARKER.upper(), "", {}, {"digit.png": "text"}, None, 3, []], ids=repr)
+@pytest.mark.parametrize("value", ["text", "file:", "", {}, {"digit.png": "text"}, None, 3, []], ids=repr)
 def test_what_is_no_file(value: object) -> None:
     [violation] = side(FILES).check_request({"images": value}, NOTHING).violations
     assert (violation.pointer, violation.keyword, violation.expected) == ("/images", "type", "a file")
@@ -232,7 +232,7 @@ def test_a_file_where_something_else_is_declared(kind: object) -> None:
     checked = side(properties(images={"type": kind})).check_request(PICTURE, NOTHING)
     [violation] = checked.violations
     assert (violation.pointer, violation.got) == ("/images", "a file")
-    assert FILE_MARKER not in str(checked.violations)
+    assert str(FILE_MARKER) not in str(checked.violations)
 
 
 @pytest.mark.parametrize("limit", [{"maxLength": 10}, {"minLength": 100}, {"pattern": r"\.png$"}], ids=str)
@@ -246,7 +246,7 @@ def test_a_file_or_something_else() -> None:
     assert contract.check_request({"images": [1]}, NOTHING).violations == ()
     [violation] = contract.check_request({"images": 1}, NOTHING).violations
     assert violation.expected == "a file or another declared type"
-    assert FILE_MARKER not in str(violation)
+    assert str(FILE_MARKER) not in str(violation)
 
 
 def test_the_marker_is_never_told() -> None:
@@ -261,7 +261,7 @@ def test_the_marker_is_never_told() -> None:
     ):
         checked = side(schema).check_request(PICTURE, NOTHING)
         assert checked.violations
-        assert FILE_MARKER not in str(checked.violations)
+        assert str(FILE_MARKER) not in str(checked.violations)
 
 
 def test_coercing_beside_a_file_keeps_the_file() -> None:
@@ -331,7 +331,7 @@ def test_what_a_violation_tells_the_caller() -> None:
 def test_numbers_beyond_all_bounds(value: float, multiple: float) -> None:
     """Python's JSON lets NaN, Infinity and integers of any length in; the check must come to an end."""
     contract = side(properties(x={"type": "number", "multipleOf": multiple}))
-    assert set(said(contract.check_request({"x": value}, NOTHING))) <= {("/x", "multipleOf"), ("/x", "type")}
+    assert len(contract.check_request({"x": value}, NOTHING).violations) <= 1
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])

@@ -103,41 +103,25 @@ def test_an_error_of_the_author_with_its_own_status() -> None:
 # Images
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"no image",
-        picture("PNG")[:20],
-        picture("PNG")[:-200],
-        picture("JPEG")[:-300],
-        picture("GIF")[:-300],
-        picture("BMP")[:-300],
-        picture("TIFF")[:1000],
-        picture("WEBP")[:-300],
-        picture("AVIF")[:-300],
-        picture("JPEG2000")[:-300],
-        b"P5\n64 64\n255\n" + bytes(100),
-        b"P5\nx 64\n255\n" + bytes(64 * 64),
-        picture("PNG")[:60] + b"\x00" * 40 + picture("PNG")[100:],
-    ],
-    ids=[
-        "empty",
-        "text",
-        "head",
-        "PNG",
-        "JPEG",
-        "GIF",
-        "BMP",
-        "TIFF",
-        "WEBP",
-        "AVIF",
-        "JPEG2000",
-        "PGM",
-        "damaged PGM",
-        "damaged PNG",
-    ],
-)
+BROKEN_IMAGES = {
+    "empty": b"",
+    "text": b"no image",
+    "only a head": picture("PNG")[:20],
+    "PNG": picture("PNG")[:-200],
+    "JPEG": picture("JPEG")[:-300],
+    "GIF": picture("GIF")[:-300],
+    "BMP": picture("BMP")[:-300],
+    "TIFF": picture("TIFF")[:1000],
+    "WEBP": picture("WEBP")[:-300],
+    "AVIF": picture("AVIF")[:-1],
+    "JPEG2000": picture("JPEG2000")[:-300],
+    "PGM": b"P5\n64 64\n255\n" + bytes(100),
+    "damaged PGM": b"P5\nx 64\n255\n" + bytes(64 * 64),
+    "damaged PNG": picture("PNG")[:60] + bytes(40) + picture("PNG")[100:],
+}
+
+
+@pytest.mark.parametrize("content", BROKEN_IMAGES.values(), ids=BROKEN_IMAGES)
 def test_an_image_that_cannot_be_decoded_is_the_callers(content: bytes) -> None:
     fault = blame(raised(opened(content)))
     assert type(fault) is BadRequest

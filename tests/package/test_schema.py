@@ -100,10 +100,10 @@ def test_meaning(schema: object, good: list[object], bad: list[object]) -> None:
 
 
 def test_no_request_can_contain_a_file_marker() -> None:
-    """It is random, new in every process, and long."""
-    assert len(FILE_MARKER) >= 32
+    """It is random text, or no JSON at all."""
+    assert not isinstance(FILE_MARKER, str) or len(FILE_MARKER) >= 32
     assert not accepts({"type": "file"}, "file")
-    assert not accepts({"type": "file"}, FILE_MARKER.partition(":")[2])
+    assert not accepts({"type": "file"}, str(FILE_MARKER)[:-1])
 
 
 @pytest.mark.parametrize(
