@@ -11,6 +11,7 @@ from pathlib import Path
 from model_service.client.http import Client, Reply, read_upload
 from model_service.client.local import package_file_field, serve_package
 from model_service.errors import ModelServiceError
+from model_service.settings import positive_seconds
 
 _DEFAULT_FIELD = "images"
 
@@ -26,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--field", help="form field of the uploads (default: the contract's, else images)")
     parser.add_argument("--token", help="sent as X-Auth-Token")
-    parser.add_argument("--timeout", type=float, default=60.0, help="seconds for each answer (default: 60)")
+    parser.add_argument("--timeout", type=positive_seconds, default=60.0, help="seconds for each answer (default: 60)")
     parser.add_argument("--backend", default="auto", help="model server for a package folder (default: auto)")
     arguments = parser.parse_args(argv)
     try:

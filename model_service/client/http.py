@@ -53,11 +53,15 @@ class Client:
     """
 
     def __init__(self, url: str, token: str | None = None, timeout_seconds: float = 60.0):
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise ModelServiceError(f"{url}: {error}") from error
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ModelServiceError(f"{url}: must begin with http:// or https:// and name a host")
         make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = make(parts.hostname, parts.port, timeout=timeout_seconds)
+        self._connection = make(parts.hostname, port, timeout=timeout_seconds)
         self._url = url
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._headers = {"X-Auth-Token": token} if token else {}
@@ -103,13 +107,23 @@ class Client:
 
     def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         try:
-            self._connection.request(method, path, body, {**self._headers, **headers})
+            is_whole = self._request(method, path, body, {**self._headers, **headers})
             response = self._connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()  # the next request opens it anew
             raise ServiceUnreachable(f"{self._url}: {type(error).__name__}: {error}") from error
+        if not is_whole:
+            self._connection.close()
         return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
+
+    def _request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> bool:
+        """Send a request; False when the server stopped reading, as it does with a body that is too large."""
+        try:
+            self._connection.request(method, path, body, headers)
+        except (BrokenPipeError, ConnectionResetError):
+            return False  # its answer may be there all the same
+        return True
 
 
 def encode_form(files: Sequence[tuple[str, str, bytes]], fields: Mapping[str, str]) -> tuple[bytes, str]:

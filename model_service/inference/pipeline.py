@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,13 +12,12 @@ from model_service.errors import (
     ResponseContractBroken,
     Violation,
 )
-from model_service.inference.contract import Checked, Mode, SideContract
+from model_service.inference.contract import Mode, SideContract
 from model_service.inference.faults import blame
 from model_service.inference.json_types import JsonValue, NotJson, to_json_value
 from model_service.inference.pool import InstancePool
+from model_service.inference.tally import ViolationTally
 from model_service.package.config import ROOT_URL, PackageConfig
-
-_log = logging.getLogger(__name__)
 
 
 class Service(Protocol):
@@ -65,12 +63,18 @@ class Pipeline:
         pool: instances of the author's class.
         contracts: by URL path; :data:`ROOT_URL` is always there.
         wait_seconds: how long a request may wait for an instance.
+
+    Attributes:
+        request_violations: of requests that were let through all the same (mode warn).
+        response_violations: of answers.
     """
 
     def __init__(self, pool: InstancePool[Service], contracts: Mapping[str, Contract], wait_seconds: float):
         self._pool = pool
         self._contracts = contracts
         self._wait_seconds = wait_seconds
+        self.request_violations = ViolationTally("a request")
+        self.response_violations = ViolationTally("an answer")
 
     def run(self, request: RequestData, url: str = ROOT_URL) -> Answer:
         """Answer one request.
@@ -81,15 +85,25 @@ class Pipeline:
         contract = self._contracts[url]
         checked = contract.request.check_request(request.value, request.text_fields)
         if checked.violations:
-            _settle_request(checked, contract.request.mode)
+            self._settle_request(checked.violations, contract.request.mode)
         with self._pool.lend(self._wait_seconds) as service:
             result = _call(service, checked.value)
         answer = contract.response.check_response(result)
         if answer.violations:
-            _settle_response(answer, contract.response.mode)
+            self._settle_response(answer.violations, contract.response.mode)
         if not checked.violations and not answer.violations:
             return Answer(answer.value)
         return Answer(answer.value, checked.violations + answer.violations)
+
+    def _settle_request(self, violations: tuple[Violation, ...], mode: Mode) -> None:
+        if mode is not Mode.WARN:
+            raise BadRequest("the request breaks the declared contract", violations=violations)
+        self.request_violations.add(summary(violations))
+
+    def _settle_response(self, violations: tuple[Violation, ...], mode: Mode) -> None:
+        if mode is not Mode.WARN:
+            raise ResponseContractBroken(violations)
+        self.response_violations.add(summary(violations))
 
 
 def _call(service: Service, data: object) -> JsonValue:
@@ -103,18 +117,6 @@ def _call(service: Service, data: object) -> JsonValue:
         if fault is error:
             raise
         raise fault from error
-
-
-def _settle_request(checked: Checked, mode: Mode) -> None:
-    if mode is not Mode.WARN:
-        raise BadRequest("the request breaks the declared contract", violations=checked.violations)
-    _log.warning("the request breaks the contract at %s", summary(checked.violations))
-
-
-def _settle_response(checked: Checked, mode: Mode) -> None:
-    if mode is not Mode.WARN:
-        raise ResponseContractBroken(checked.violations)
-    _log.warning("the answer breaks the contract at %s", summary(checked.violations))
 
 
 def summary(violations: tuple[Violation, ...], limit_characters: int = 1000) -> str:

@@ -126,7 +126,9 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> ServeOptio
         SettingsError: something is unusable, or the address would be open to others unasked.
         SystemExit: ``--help``, or the parser's own usage error (status 2).
     """
-    parser = argparse.ArgumentParser(prog="model-service serve", description="Serve a model package over HTTP.")
+    parser = argparse.ArgumentParser(
+        prog="model-service serve", description="Serve a model package over HTTP.", allow_abbrev=False
+    )
     parser.add_argument("package", nargs="?", help="folder that holds model/, model/ itself, or a training output")
     add_options(parser, OPTIONS)
     flags = vars(parser.parse_args(argv))
@@ -140,12 +142,19 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> ServeOptio
 
 
 def _legacy_arguments(text: str) -> dict[str, str]:
-    """Read the original server's flags, which came in one variable; ``tf_server_name`` never had an effect."""
-    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    """Read the original server's flags, which came in one variable; ``tf_server_name`` never had an effect.
+
+    Raises:
+        SettingsError: a flag lacks its value.
+    """
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--model_path", dest="package")
     parser.add_argument("--model_name")
     parser.add_argument("--service_file", dest="service")
-    known, _ = parser.parse_known_args(text.split())
+    try:
+        known, _ = parser.parse_known_args(text.split())
+    except argparse.ArgumentError as error:
+        raise SettingsError(f"TF_MODEL_ARGS {text}: {error}") from error
     return {key: value for key, value in vars(known).items() if value is not None}
 
 

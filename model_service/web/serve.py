@@ -18,14 +18,17 @@ from pathlib import Path
 from model_service.author.inspection import ServiceTraits, inspect_service
 from model_service.author.run_folder import make_run_folder
 from model_service.backend.plan import REMOTE, BackendPlan, SidecarOptions, choose_backend
+from model_service.backend.state import StateFolder
 from model_service.backend.supervisor import Supervisor
 from model_service.errors import ModelServiceError, PackageError, SettingsError
 from model_service.inference.contract import Mode
+from model_service.inference.service_plan import ServicePlan
 from model_service.package.config import PackageConfig, read_config
 from model_service.package.layout import PackageLayout, find_package
 from model_service.telemetry import configure_logging
+from model_service.web.ingress import Ingress
 from model_service.web.options import ServeOptions, parse_options
-from model_service.web.worker import WorkerPlan, load
+from model_service.web.worker_plan import WorkerPlan
 
 _log = logging.getLogger("model_service.serve")
 
@@ -59,17 +62,21 @@ def _serve(options: ServeOptions) -> int:
     try:
         backend = _choose_backend(options, layout, run_root)
         _check_model(layout, traits, backend)
-        plan = WorkerPlan(
-            options,
-            layout,
-            config,
-            traits,
-            request_mode,
-            response_mode,
-            backend.kind,
-            run_root,
-            needs_signature=not traits.has_own_inference,
+        service = ServicePlan(
+            layout=layout,
+            config=config,
+            traits=traits,
+            request_mode=request_mode,
+            response_mode=response_mode,
+            model_name=options.model_name,
+            backend_kind=backend.kind,
+            may_start_server=options.sidecar != "never" or backend.kind == REMOTE,
+            threads=options.threads,
+            wait_seconds=options.request_timeout,
+            max_image_pixels=options.max_image_pixels,
+            state_folder=StateFolder(run_root / "backend"),
         )
+        plan = WorkerPlan(options, service, run_root)
         return _Service(plan, backend, port).run()
     finally:
         port_holder.close()
@@ -146,8 +153,8 @@ class _Service:
         self._port = port
         self._fatal = ""
         self._backend_ready = threading.Event()
-        self._is_lazy = self._options.sidecar == "auto" and plan.traits.has_own_inference
-        self._has_sidecar = self._options.sidecar != "never"
+        self._is_lazy = self._options.sidecar == "auto" and plan.service.traits.has_own_inference
+        self._has_sidecar = plan.service.may_start_server
         self._backend = backend
         self._supervisor = Supervisor(
             backend, plan.run_root / "backend", self._is_lazy, self._backend_ready.set, self._give_up
@@ -194,7 +201,7 @@ class _Service:
             workers_kill_timeout=self._options.drain_timeout,
         )
         try:
-            server.serve(target_loader=partial(load, self._plan), wrap_loader=False)
+            server.serve(target_loader=partial(_load_worker, self._plan), wrap_loader=False)
         except SystemExit as ending:
             return ending.code if isinstance(ending.code, int) else 1
         return 0
@@ -211,11 +218,20 @@ class _Service:
                 return
         host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
         address = f"http://{host}:{self._port}/"
-        modes = f"request {self._plan.request_mode.value}, response {self._plan.response_mode.value}"
+        modes = f"request {self._plan.service.request_mode.value}, response {self._plan.service.response_mode.value}"
         _say(f"listening on {address} (contract: {modes})")
         if waits_for_backend:
             self._backend_ready.wait()
-        _say(f"ready: {address} serves {self._plan.layout.model_directory} (model server: {self._backend.kind})")
+        _say(
+            f"ready: {address} serves {self._plan.service.layout.model_directory} (model server: {self._backend.kind})"
+        )
+
+
+def _load_worker(plan: WorkerPlan) -> Ingress:
+    """Runs in the worker, where gRPC may be loaded; here it must not be, because workers are forked."""
+    from model_service.web.worker import load
+
+    return load(plan)
 
 
 def _say(line: str) -> None:

@@ -1,6 +1,6 @@
 """A model server without TensorFlow, up in a moment: ``answering_server.py ADDRESS [SIGNATURE...]``.
 
-Serves a model ``serve`` whose every signature takes images f32 [?, 784] and gives scores f32 [1, 10]: 0.0, 0.1, ... 0.9.
+Serves a model ``serve``; every signature takes images f32 [?, 784] and gives scores f32 [1, 10]: 0.0, 0.1, ... 0.9.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 TENSOR_CONTENT = "enable_serialization_as_tensor_content"
 FLAGS = (
@@ -66,8 +67,7 @@ FLAGS = (
 FAILURE = 255  # the real one returns -1, for --help too
 
 
-def main(arguments: list[str]) -> int:
-    variant, flags = arguments[0], arguments[1:]
+def main(variant: str, flags: Sequence[str]) -> int:
     known = [name for name in FLAGS if variant != "old" or name != TENSOR_CONTENT]
     usage = "\n".join(["usage: tensorflow_model_server", "Flags:", *(f"\t--{name}=...\tstring\t..." for name in known)])
     if "--help" in flags:
@@ -87,8 +87,8 @@ def main(arguments: list[str]) -> int:
         return FAILURE
     ours = ("port", "grpc_socket_path", "rest_api_port", "model_name", "model_base_path", TENSOR_CONTENT)
     passed_on = [f"--{name}={given[name]}" for name in ours if name in given]
-    os.execv(sys.executable, [sys.executable, "-m", "model_service.model_server", *passed_on])
+    return os.execv(sys.executable, [sys.executable, "-m", "model_service.model_server", *passed_on])
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

@@ -9,6 +9,7 @@ import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ def test_one_that_dies_is_started_again_at_once_then_ever_later(supervise: Super
     assert "ended with status 1\nout of memory" in watched.state().reason
     assert watched.state().phase is Phase.RESTARTING
     times = [float(line.split()[1]) for line in starts.read_text().splitlines()][1:5]
-    pauses = [after - before for before, after in zip(times, times[1:], strict=False)]
+    pauses = [after - before for before, after in pairwise(times)]
     assert pauses == sorted(pauses)
     assert pauses[-1] > 0.8
     assert not watched.fatal, "one that was ready once is never given up"

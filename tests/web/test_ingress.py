@@ -312,7 +312,8 @@ SEEDS = (
     b"Content-Length: 7\r\n\r\na=1&b=2",
     HEAD + b'Transfer-Encoding: chunked\r\n\r\n8\r\n{"a": 1}\r\n0\r\n\r\n',
     b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 98\r\n\r\n"
-    b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.png"\r\n\r\n\x89PNG\r\n\x1a\n\0\0\0\rIHDR\r\n--b--\r\n',
+    b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.png"\r\n\r\n'
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\r\n--b--\r\n",
 )
 
 

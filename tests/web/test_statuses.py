@@ -29,8 +29,96 @@ def request(
 ) -> Reply:
     parts = urlsplit(service.url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    try:
+        connection.request(method, path, body, {"Content-Type": content_type} if content_type else {})
+        response = connection.getresponse()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Reply(response.status, headers, response.read())
+    finally:
+        connection.close()
+
+
+def assert_error(reply: Reply, status: int, erno: str, *extra_keys: str) -> dict[str, object]:
+    assert reply.status == status, reply.body
+    assert reply.headers["content-type"] == "application/json"
+    body: dict[str, object] = reply.json()
+    assert list(body)[:4] == ["erno", "msg", "words_result", "request_id"]
+    assert body["erno"] == erno
+    assert body["words_result"] == {}
+    assert body["request_id"] == reply.headers["x-request-id"]
+    assert set(body) == {"erno", "msg", "words_result", "request_id", *extra_keys}
+    assert "Traceback" not in json.dumps(body)
+    return body
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"", None),
+        (b"{}", "application/json"),
+        (b"[]", "application/json"),
+        (b"null", "application/json"),
+        (b"", "application/json"),
+        (b"hello", "text/plain"),
+        (b"hello", "application/octet-stream"),
+        (b"", "application/x-www-form-urlencoded"),
+    ],
+)
+def test_no_usable_input(digits: LocalService, body: bytes, content_type: str | None) -> None:
+    reply = request(digits, "POST", body=body, content_type=content_type)
+    assert assert_error(reply, 400, "MR.0101", "detail")["msg"] == INVALID
+    assert_alive(digits)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b'{"images": ', "application/json"),
+        (b"\xff\xfe\xfa", "application/json"),
+        (b"[" * 200_000, "application/json"),
+        (b'{"n": ' + b"9" * 10_000 + b"}", "application/json"),
+        (b"no boundary here", "multipart/form-data; boundary=b"),
+        (b"--b\r\n", "multipart/form-data"),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="images"; filename="x"\r\n\r\nabc',
+            "multipart/form-data; boundary=b",
+        ),
+    ],
+)
+def test_malformed_body(digits: LocalService, body: bytes, content_type: str) -> None:
+    assert_error(request(digits, "POST", body=body, content_type=content_type), 400, "MR.0101", "detail")
+    assert_alive(digits)
+
+
+def test_declared_field_missing(digits: LocalService) -> None:
+    reply = post_picture(digits, field="pictures")
+    body = assert_error(reply, 400, "MR.0101", "detail", "violations")
+    assert body["violations"] == [{"pointer": "/images", "expected": "to be present", "got": "nothing"}]
+    assert_alive(digits)
+
+
+def test_text_where_a_file_is_declared(digits: LocalService) -> None:
+    for reply in (
+        request(digits, "POST", body=b"images=abc", content_type="application/x-www-form-urlencoded"),
+        request(digits, "POST", body=b'{"images": "abc"}', content_type="application/json"),
+    ):
+        body = assert_error(reply, 400, "MR.0101", "detail", "violations")
+        assert body["violations"] == [{"pointer": "/images", "expected": "a file", "got": "string 'abc'"}]
+    assert_alive(digits)
+
+
+def test_body_over_the_limit_with_and_without_a_length(digits: LocalService) -> None:
+    parts = urlsplit(digits.url)
+    big = b"x" * (13 * 1024 * 1024)
+    head = f"POST / HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    with_length = send_raw(digits, f"{head}Content-Length: {len(big)}\r\n\r\n".encode())
+    assert with_length.startswith(b"HTTP/1.1 413 ")
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    pieces = (big[start : start + 65536] for start in range(0, len(big), 65536))
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it stops reading; its answer is there all the same
+    with contextlib.suppress(
+        BrokenPipeError, ConnectionResetError
+    ):  # it stops reading; its answer is there all the same
         connection.request("POST", "/", pieces, headers, encode_chunked=True)
     response = connection.getresponse()
     assert response.status == 413
