@@ -90,7 +90,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
 def add_options(parser: argparse.ArgumentParser, options: Sequence[Option]) -> None:
     """Add the rows of a table to a parser; switches take no value."""
     for option in options:
-        default = "" if option.default in (None, False) else f" (default: {option.default})"
+        default = "" if option.default is None or option.default is False else f" (default: {option.default})"
         text = f"{option.help}{default} [{option.variable}]".replace("%", "%%")
         if option.parse is boolean:
             parser.add_argument(f"--{option.name}", action="store_const", const="true", help=text)

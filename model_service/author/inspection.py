@@ -40,7 +40,7 @@ def inspect_service(path: Path | None) -> ServiceTraits:
         raise PackageError(f"{place}: not valid Python: {getattr(error, 'msg', error)}") from error
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     reasons = _single_instance_reasons(tree, classes, path.name)
-    has_own_inference = any("_inference" in _methods(each) for each in classes)
+    has_own_inference = any("_inference" in _names(each) for each in classes)
     return ServiceTraits(tuple(reasons), has_own_inference)
 
 
@@ -69,12 +69,19 @@ def _methods(node: ast.ClassDef) -> dict[str, ast.FunctionDef | ast.AsyncFunctio
     return {item.name: item for item in node.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
+def _names(node: ast.ClassDef) -> set[str]:
+    """What the body of a class defines or assigns."""
+    assigned = (target for item in node.body if isinstance(item, ast.Assign) for target in item.targets)
+    return {*_methods(node), *(target.id for target in assigned if isinstance(target, ast.Name))}
+
+
 def _class_assignments(method: ast.AST, class_names: set[str]) -> list[tuple[str, int]]:
     found = []
     for node in ast.walk(method):
         if not isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
             continue
-        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        for target in (leaf for each in targets for leaf in ast.walk(each)):
             if isinstance(target, ast.Attribute) and _is_class(target.value, class_names):
                 found.append((target.attr, node.lineno))
     return found

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import sys
 import traceback
 from pathlib import Path
-from types import ModuleType
+from types import GenericAlias, ModuleType
 
 from model_service.author.base import ModelService
 from model_service.errors import PackageError
@@ -24,21 +23,33 @@ def load_service(path: str, name: str | None = None) -> ModuleType:
         PackageError: there is no such file, or it raises while it is loaded; the message has the author's file, line
             and error.
     """
-    file = Path(path)
+    file = Path(path).absolute()
     module_name = name or file.stem
     # Explicit relative imports of siblings are what the documents advise; search locations make them work.
     spec = importlib.util.spec_from_file_location(module_name, file, submodule_search_locations=[str(file.parent)])
     if spec is None or spec.loader is None or not file.is_file():
         raise PackageError(f"{file}: there is no Python file to load")
     module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(module_name)
     sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        del sys.modules[module_name]
+        sys.modules.pop(module_name, None)
+        if before is not None:
+            sys.modules[module_name] = before
         traceback.print_exc()
         raise PackageError(f"{_author_place(error, file)}: loading fails: {_error_text(error)}") from error
     return module
+
+
+def classes_in(module: ModuleType) -> dict[str, type]:
+    """The classes of a module by name; ``list[int]`` and its like, which pass for classes on Python 3.10, are none."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type) and not isinstance(value, GenericAlias)
+    }
 
 
 def choose_service_class(module: ModuleType, base: type[ModelService]) -> type[ModelService]:
@@ -49,8 +60,8 @@ def choose_service_class(module: ModuleType, base: type[ModelService]) -> type[M
     """
     leaves = {
         value: name
-        for name, value in vars(module).items()
-        if inspect.isclass(value) and issubclass(value, base) and value is not base and not value.__subclasses__()
+        for name, value in classes_in(module).items()
+        if issubclass(value, base) and value is not base and not value.__subclasses__()
     }
     if len(leaves) == 1:
         return next(iter(leaves))

@@ -69,6 +69,7 @@ class AuthorRuntime:
         self._read_local_signature = read_local_signature
         self._client: ModelServerClient | None = None
         self._signature: Signature | None = None
+        self._model: ModelDef | None = None
         self._lock = threading.RLock()
 
     @property
@@ -96,15 +97,18 @@ class AuthorRuntime:
         return self.client.stub
 
     def model_def(self) -> ModelDef:
-        """Make the object that service code sees as ``self.model``."""
-        signature = self.signature
-        return ModelDef(
-            self.model_name,
-            self.model_path,
-            signature.name,
-            {name: spec.dtype for name, spec in signature.inputs.items()},
-            {name: spec.dtype for name, spec in signature.outputs.items()},
-        )
+        """Return the object that service code sees as ``self.model``: one, as authors hang things on it."""
+        with self._lock:
+            if self._model is None:
+                signature = self.signature
+                self._model = ModelDef(
+                    self.model_name,
+                    self.model_path,
+                    signature.name,
+                    {name: spec.dtype for name, spec in signature.inputs.items()},
+                    {name: spec.dtype for name, spec in signature.outputs.items()},
+                )
+        return self._model
 
 
 _bound: AuthorRuntime | None = None

@@ -70,11 +70,21 @@ def _is_replaced(service: TfServingBaseService, name: str) -> bool:
 def _predict_as_told(
     service: TfServingBaseService, inputs: Mapping[str, Any], runtime: AuthorRuntime
 ) -> dict[str, Any]:
-    """The author replaced ``self.stub`` or ``self.model``: use them as the original did, and nothing else of them."""
-    from model_service.tfs.client import predict_request
-    from model_service.tfs.tensors import to_array
+    """The author replaced ``self.stub`` or ``self.model``: use them as the original did, and nothing else of them.
 
-    request = predict_request(inputs, runtime.signature, service.model.model_name)
+    Their signature need not be the one that we chose: a tensor that ours does not have is sent as its value's own type.
+    """
+    from model_service.tfs.protos import predict_pb2
+    from model_service.tfs.tensors import make_tensor_proto, set_tensor, to_array
+
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = service.model.model_name
     request.model_spec.signature_name = service.model.model_signature
+    specs = runtime.signature.inputs
+    for name, value in inputs.items():
+        if name in specs:
+            set_tensor(request.inputs[name], value, specs[name])
+        else:
+            request.inputs[name].CopyFrom(make_tensor_proto(value))
     reply = service.stub.Predict(request, PREDICT_TIMEOUT_SECONDS)
     return {name: to_array(tensor) for name, tensor in reply.outputs.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -33,6 +34,30 @@ def die_with_parent(send_signal: int = signal.SIGTERM) -> Callable[[], None]:
     return ask_kernel
 
 
+# Workers are forked by another thread of this process. One that were forked while a process is being started here
+# would inherit its pipes and keep them open: their reader, Popen itself included, would wait for the worker's end.
+_fork_lock = threading.RLock()
+os.register_at_fork(before=_fork_lock.acquire, after_in_parent=_fork_lock.release, after_in_child=_fork_lock.release)
+
+
+def start_process(command: Sequence[str], folder: Path, stderr: int | None) -> subprocess.Popen[bytes]:
+    """Start a process that reads nothing, whose output we read, and that ends with the thread that starts it.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    with _fork_lock:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,  # Ctrl-C at the terminal is for us; we stop it when requests have ended
+            preexec_fn=die_with_parent(),
+        )
+
+
 class SidecarProcess:
     """A started process whose output is read to the log, line by line.
 
@@ -41,15 +66,7 @@ class SidecarProcess:
 
     def __init__(self, command: Sequence[str], folder: Path):
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
-        self._process = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C at the terminal is for us; we stop it when requests have ended
-            preexec_fn=die_with_parent(),
-        )
+        self._process = start_process(command, folder, subprocess.STDOUT)
         self._reader = threading.Thread(target=self._read_output, name="sidecar-output", daemon=True)
         self._reader.start()
 
@@ -78,14 +95,12 @@ class SidecarProcess:
 
     def last_words(self) -> str:
         """How it ended, and the last lines it printed."""
-        self._reader.join(1)
         code = self._process.poll()
         if code is None:
             ending = "is running"
-        elif code < 0:
-            ending = f"was ended by {_signal_name(-code)}"
         else:
-            ending = f"ended with status {code}"
+            self._reader.join(1)  # its last lines may still be on their way
+            ending = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with status {code}"
         return "\n".join([f"the model server (pid {self.pid}) {ending}", *self._last_lines])
 
     def _read_output(self) -> None:

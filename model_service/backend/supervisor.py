@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from model_service.backend.plan import REMOTE, BackendPlan
-from model_service.backend.process import SidecarProcess, die_with_parent
+from model_service.backend.process import SidecarProcess, start_process
 from model_service.backend.state import BackendState, Phase, StateFolder
 
 _log = logging.getLogger(__name__)
@@ -129,14 +129,7 @@ class Supervisor:
 
     def _start_probe(self) -> subprocess.Popen[bytes]:
         arguments = (self._plan.target, self._plan.model_name, str(_START_TIMEOUT_SECONDS))
-        return subprocess.Popen(
-            (sys.executable, "-m", "model_service.backend.probe", *arguments),
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-            preexec_fn=die_with_parent(),
-        )
+        return start_process((sys.executable, "-m", "model_service.backend.probe", *arguments), self._folder, None)
 
     def _wait_for_probe(self, probe: subprocess.Popen[bytes], process: SidecarProcess | None) -> bool:
         """Wait until the probe has ended; it is ended when the server dies or we are stopping."""

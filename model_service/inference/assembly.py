@@ -17,7 +17,7 @@ from PIL import Image
 from model_service.author import fallbacks
 from model_service.author.base import ModelService, SingleNodeService
 from model_service.author.inspection import ServiceTraits
-from model_service.author.loader import choose_service_class, load_service
+from model_service.author.loader import choose_service_class, classes_in, load_service
 from model_service.author.run_folder import make_run_folder
 from model_service.author.runtime import AuthorRuntime, bind
 from model_service.author.tfserving import TfServingBaseService
@@ -54,9 +54,10 @@ def assemble(plan: ServicePlan, run_folder: Path) -> AssembledService:
     version_folder = _enter(run_folder, plan)
     runtime = _connect(plan, version_folder)
     bind(runtime)
-    if not plan.traits.has_own_inference and plan.backend_kind != REMOTE:
-        _ = runtime.signature  # a model that cannot be called must be said now, not at the first request
     service_class = _service_class(plan, version_folder)
+    is_stock = getattr(service_class, "_inference", None) is TfServingBaseService._inference
+    if is_stock and plan.backend_kind != REMOTE:
+        _ = runtime.signature  # a model that cannot be called must be said now, not at the first request
     size = 1 if _needs_one_instance(plan.traits, service_class) else plan.threads
     pool = InstancePool[Service](lambda: _instance(service_class, plan, version_folder), size)
     contracts = make_contracts(plan.config, plan.request_mode, plan.response_mode)
@@ -100,9 +101,7 @@ def _service_class(plan: ServicePlan, version_folder: Path) -> type[ModelService
         return TfServingVisionService
     in_run_folder = version_folder / path.name if path.parent == plan.layout.model_directory else path
     module = load_service(str(in_run_folder), "customize_service")
-    is_tensorflow = any(
-        isinstance(value, type) and issubclass(value, TfServingBaseService) for value in vars(module).values()
-    )
+    is_tensorflow = any(issubclass(value, TfServingBaseService) for value in classes_in(module).values())
     return choose_service_class(module, TfServingBaseService if is_tensorflow else SingleNodeService)
 
 

@@ -21,6 +21,9 @@ from model_service.package.schema import FILE_MARKER, child_pointer
 
 _MAX_VIOLATIONS = 20
 _MAX_TEXT_CHARACTERS = 80
+_MAX_REFERENCES = 64
+# What validators raise for values that nest too deeply, and for NaN, infinity and huge integers beside multipleOf.
+_BEYOND_CHECKING = (RecursionError, OverflowError, ValueError)
 
 
 @unique
@@ -64,13 +67,14 @@ class SideContract:
         if self._is_valid is None:
             return Checked(data)
         view = self._request_view(data, text_fields)
-        if self._is_valid(view):
-            return Checked(self._coerced_text(data, view, text_fields))
-        if self.mode is Mode.COERCE:
-            view = coerce(view, self._schema)
+        is_valid = self._is_valid(view)
+        if self.mode is Mode.COERCE and (text_fields or not is_valid):
+            coerced = coerce(data, self._schema)
+            view = self._request_view(coerced, text_fields)
             if self._is_valid(view):
-                return Checked(_keep_files(view, data))
-        return Checked(data, self._violations(view))
+                return Checked(coerced)
+            return Checked(data, self._violations(view))
+        return Checked(data) if is_valid else Checked(data, self._violations(view))
 
     def check_response(self, value: JsonValue) -> Checked:
         """Check an answer that is made of JSON types; coerced in coerce mode."""
@@ -90,23 +94,21 @@ class SideContract:
         for name, value in data.items():
             if _is_file_field(value):
                 view[name] = FILE_MARKER
-            elif name in text_fields:
-                view[name] = _text_as_declared(value, properties.get(name, {}))
+            elif name in text_fields and isinstance(value, str):
+                view[name] = _text_as_declared(value, properties.get(name, {}), self._schema)
             else:
                 view[name] = value
         return view
 
-    def _coerced_text(self, data: object, view: object, text_fields: frozenset[str]) -> object:
-        if self.mode is not Mode.COERCE or not text_fields:
-            return data
-        return _keep_files(view, data)
-
     def _violations(self, view: object) -> tuple[Violation, ...]:
-        found = []
-        for error in self._errors.iter_errors(view):
-            found.append(_violation(error))
-            if len(found) == _MAX_VIOLATIONS:
-                break
+        found: list[Violation] = []
+        try:
+            for error in self._errors.iter_errors(view):
+                found.append(_violation(error))
+                if len(found) == _MAX_VIOLATIONS:
+                    break
+        except _BEYOND_CHECKING:
+            found = found or [Violation("", "type", "a value that can be checked", _describe(view))]
         return tuple(found)
 
 
@@ -116,30 +118,47 @@ def _compile(schema: dict[str, Any], slow: Draft7Validator) -> Callable[[object]
     try:
         validate = fastjsonschema.compile(draft7, use_default=False, use_formats=False)
     except (fastjsonschema.JsonSchemaDefinitionException, SyntaxError):
-        return slow.is_valid
+        return lambda value: _is_valid_slowly(slow, value)
 
     def is_valid(value: object) -> bool:
         try:
             validate(value)
-        except fastjsonschema.JsonSchemaValueException:
-            return slow.is_valid(value)  # jsonschema has the last word
+        except _BEYOND_CHECKING:  # among them fastjsonschema's own no; jsonschema has the last word
+            return _is_valid_slowly(slow, value)
         return True
 
     return is_valid
+
+
+def _is_valid_slowly(slow: Draft7Validator, value: object) -> bool:
+    try:
+        return slow.is_valid(value)
+    except _BEYOND_CHECKING:
+        return False
 
 
 def _is_file_field(value: object) -> bool:
     return isinstance(value, dict) and any(isinstance(item, BytesIO) for item in value.values())
 
 
-def _text_as_declared(text: str, schema: Mapping[str, Any]) -> object:
-    declared = schema.get("type")
-    types = declared if isinstance(declared, list) else [declared]
+def _declared_types(schema: Mapping[str, Any], root: Mapping[str, Any]) -> frozenset[str]:
+    """The types that a schema names, itself or through references."""
+    for _ in range(_MAX_REFERENCES):
+        reference = schema.get("$ref")
+        if not isinstance(reference, str):
+            break
+        schema = root if reference == "#" else root["definitions"][reference.removeprefix("#/definitions/")]
+    declared = schema.get("type", ())
+    return frozenset([declared] if isinstance(declared, str) else declared)
+
+
+def _text_as_declared(text: str, schema: Mapping[str, Any], root: Mapping[str, Any]) -> object:
+    types = _declared_types(schema, root)
     if "string" in types:
         return text
     if "boolean" in types and text in ("true", "false"):
         return text == "true"
-    if "number" in types or "integer" in types:
+    if types & {"number", "integer"}:
         number = _as_number(text)
         return text if number is None else number
     return text
@@ -159,30 +178,26 @@ def _as_number(text: str) -> int | float | None:
     return number if number - number == 0 else None  # no NaN, no infinity
 
 
-def coerce(value: object, schema: Mapping[str, Any]) -> Any:
+def coerce(value: object, schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> Any:
     """Return ``value`` with numeric text where a number is declared, and numbers as text where text is; no more."""
-    declared = schema.get("type")
-    if declared in ("number", "integer") and isinstance(value, str):
-        number = _as_number(value)
+    root = schema if root is None else root
+    if _is_file_field(value):
+        return value
+    types = _declared_types(schema, root)
+    if isinstance(value, str):
+        number = _as_number(value) if types & {"number", "integer"} and "string" not in types else None
         return value if number is None else number
-    if declared == "string" and isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value) if "string" in types and not types & {"number", "integer"} else value
     if isinstance(value, dict):
         properties = schema.get("properties", {})
-        return {key: coerce(item, properties.get(key, {})) for key, item in value.items()}
+        return {key: coerce(item, properties.get(key, {}), root) for key, item in value.items()}
     if isinstance(value, list):
         items = schema.get("items", {})
         if isinstance(items, list):
-            return [coerce(item, items[i] if i < len(items) else {}) for i, item in enumerate(value)]
-        return [coerce(item, items) for item in value]
+            return [coerce(item, items[i] if i < len(items) else {}, root) for i, item in enumerate(value)]
+        return [coerce(item, items, root) for item in value]
     return value
-
-
-def _keep_files(view: object, data: object) -> object:
-    """Put the files of ``data`` back where its view has markers."""
-    if not isinstance(view, dict) or not isinstance(data, dict):
-        return view
-    return {key: data[key] if value == FILE_MARKER else value for key, value in view.items()}
 
 
 def _violation(error: ValidationError) -> Violation:
@@ -193,8 +208,9 @@ def _violation(error: ValidationError) -> Violation:
     wanted: Any = error.validator_value
     instance: Any = error.instance
     if keyword == "required":
-        missing = next((name for name in wanted if name not in instance), "")
-        return Violation(child_pointer(pointer, missing), keyword, "to be present", "nothing")
+        missing = error.message.removesuffix(" is a required property")
+        name = next((name for name in wanted if repr(name) == missing), "")
+        return Violation(child_pointer(pointer, name), keyword, "to be present", "nothing")
     if keyword == "const" and wanted == FILE_MARKER:
         return Violation(pointer, "type", "a file", _describe(instance))
     if keyword == "anyOf" and {"const": FILE_MARKER} in wanted:

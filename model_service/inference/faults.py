@@ -31,12 +31,17 @@ def _is_image_fault(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError) and error.errno is not None:
         return False
-    return isinstance(error, OSError | SyntaxError) and _raised_inside_pillow(error)
+    file = _pillow_file(error)
+    if file is None:
+        return False
+    return isinstance(error, OSError | SyntaxError) or file.endswith("ImagePlugin.py")
 
 
-def _raised_inside_pillow(error: BaseException) -> bool:
+def _pillow_file(error: BaseException) -> str | None:
+    """The file of Pillow that raised it; its plugins only ever read images."""
     frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and "PIL" in PurePath(frames[-1].filename).parts
+    path = PurePath(frames[-1].filename) if frames else PurePath()
+    return path.name if "PIL" in path.parts else None
 
 
 def _plain(error: BaseException) -> str:

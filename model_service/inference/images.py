@@ -15,13 +15,17 @@ DEFAULT_MAX_PIXELS = 2 * 89_478_485
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 # Leading bytes of the formats whose header Pillow reads cheaply -> Pillow's name for the format.
 _OTHER_MAGICS = (
+    (_PNG_MAGIC, "PNG"),  # whose header comes late; Pillow reads it all the same
     (b"\xff\xd8\xff", "JPEG"),
     (b"GIF8", "GIF"),
     (b"BM", "BMP"),
     (b"RIFF", "WEBP"),
     (b"II*\x00", "TIFF"),
     (b"MM\x00*", "TIFF"),
+    (b"II+\x00", "TIFF"),
+    (b"MM\x00+", "TIFF"),
     (b"8BPS", "PSD"),
+    *((b"P%d" % number, "PPM") for number in range(1, 7)),
     (b"\x00\x00\x00\x0cjP  ", "JPEG2000"),
     (b"\xff\x4f\xff\x51", "JPEG2000"),
 )
@@ -43,7 +47,7 @@ def refuse_bomb(content: bytes, name: str, max_pixels: int) -> None:
 
 
 def _announced_size(content: bytes) -> tuple[int, int] | None:
-    if content.startswith(_PNG_MAGIC):
+    if content.startswith(_PNG_MAGIC) and content[12:16] == b"IHDR":
         if len(content) < 24:
             return None
         width, height = struct.unpack_from(">II", content, 16)
@@ -51,6 +55,8 @@ def _announced_size(content: bytes) -> tuple[int, int] | None:
     for magic, image_format in _OTHER_MAGICS:
         if content.startswith(magic):
             return _size_by_pillow(content, image_format)
+    if content[4:8] == b"ftyp":
+        return _size_by_pillow(content, "AVIF")
     return None
 
 

@@ -44,6 +44,8 @@ def _convert(value: object, pointer: str) -> JsonValue:
         return [_convert(item, f"{pointer}/{index}") for index, item in enumerate(value)]
     if isinstance(value, np.ndarray):
         return _convert(value.tolist(), pointer)
+    if isinstance(value, np.longdouble):
+        return float(value)
     if isinstance(value, np.generic):
         return _convert(value.item(), pointer) if not isinstance(value, np.void) else _refuse(value, pointer)
     if isinstance(value, bool | int | float | str):  # subclasses: IntEnum, np.str_ and the like
@@ -80,3 +82,5 @@ def encode_json(value: JsonValue) -> bytes:
         return json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise NotJson("the result has text that is not valid Unicode (a lone surrogate)") from error
+    except ValueError as error:  # an integer with thousands of digits
+        raise NotJson(f"the result cannot be written: {error}") from error

@@ -42,26 +42,20 @@ class InstancePool(Generic[Instance]):
                 self._returned.notify()
 
     def _take(self, wait_seconds: float) -> Instance:
+        deadline = time.monotonic() + wait_seconds
         with self._returned:
+            while not self._idle and self._unmade == 0:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    raise DeadlinePassed("no instance of the service came free in time")
+                self._returned.wait(remaining)
             if self._idle:
                 return self._idle.pop()
-            if self._unmade > 0:
-                self._unmade -= 1
-            else:
-                return self._wait(wait_seconds)
+            self._unmade -= 1
         try:
             return self._make()
         except BaseException:
             with self._returned:
                 self._unmade += 1
+                self._returned.notify()
             raise
-
-    def _wait(self, wait_seconds: float) -> Instance:
-        deadline = time.monotonic() + wait_seconds
-        while not self._idle:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0 or not self._returned.wait(remaining):
-                if self._idle:
-                    break
-                raise DeadlinePassed("no instance of the service came free in time")
-        return self._idle.pop()

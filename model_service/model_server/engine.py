@@ -1,70 +1,204 @@
-"""One SavedModel in TensorFlow's runtime: signatures called through C-level callables."""
+"""One SavedModel in TensorFlow's runtime; its signatures are called through C-level callables."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-from tensorflow.core.protobuf.config_pb2 import CallableOptions
+from model_service.model_server.runtime import (
+    CallableOptions,
+    ConfigProto,
+    Graph,
+    MetaGraphDef,
+    OpError,
+    SavedModelLoader,
+    Session,
+)
+from model_service.model_server.status import Code, ServingError
+from model_service.model_server.tensors import Array, to_array
 
-from model_service.tfs.signature import SERVE_TAG
+_RunCallable = Callable[..., list[Any]]
 
-_v1 = tf.compat.v1
-_RunCallable = Callable[..., list[np.ndarray[Any, Any]]]
+_SAVED_MODEL_NAMES = ("saved_model.pb", "saved_model.pbtxt")
+# A graph this small is done before another thread has woken up: it runs in the thread of its request (12 us of CPU a
+# call instead of 63). Bigger ones may have branches that are worth running side by side.
+_SMALL_GRAPH_NODES = 500
+_LOOP_OPS = frozenset({"While", "StatelessWhile", "Enter", "RefEnter"})
+_CALLERS_THREAD = -1
+_SESSIONS_POOL = 0
 
 
-class LoadedModel:
-    """A SavedModel's graph with its variables, ready to run. Safe to share between threads.
-
-    Args:
-        directory: the version folder.
-        intra_op_threads: threads within one operation; 0: TensorFlow chooses.
-        inter_op_threads: operations at a time; 0: TensorFlow chooses.
+@dataclass(frozen=True)
+class EngineOptions:
+    """How models are run.
 
     Attributes:
-        signatures: SignatureDef by name.
+        tags: the tags of the MetaGraph to load.
+        intra_op_threads: threads within one operation; 0: as many as there are CPUs.
+        inter_op_threads: operations at a time; 0: as many as there are CPUs.
+        gpu_memory_fraction: of each GPU's memory; 0: TensorFlow takes what it wants.
     """
 
-    def __init__(self, directory: Path, intra_op_threads: int = 0, inter_op_threads: int = 0):
-        config = _v1.ConfigProto(
-            intra_op_parallelism_threads=intra_op_threads, inter_op_parallelism_threads=inter_op_threads
+    tags: tuple[str, ...] = ("serve",)
+    intra_op_threads: int = 0
+    inter_op_threads: int = 0
+    gpu_memory_fraction: float = 0.0
+
+
+@dataclass(frozen=True)
+class SignatureInput:
+    """One input of a signature.
+
+    Attributes:
+        alias: its key in the signature.
+        feed: the name of the tensor it feeds.
+        dtype: the number of its element type.
+        position: its place among the signature's feeds sorted by name, by which TensorFlow's messages count.
+        default: what stands for it when it is not sent.
+    """
+
+    alias: str
+    feed: str
+    dtype: int
+    position: int
+    default: Array | None
+
+
+class Signature:
+    """One signature of a loaded model: what it takes and gives, and the callables that run it."""
+
+    def __init__(self, name: str, definition: Any, make_callable: Callable[[Sequence[str], Sequence[str]], Any]):
+        self.name = name
+        self.definition = definition
+        feeds = sorted({info.name for info in definition.inputs.values()})
+        defaults = {alias: to_array(proto) for alias, proto in getattr(definition, "defaults", {}).items()}
+        self.inputs: tuple[SignatureInput, ...] = tuple(
+            SignatureInput(alias, info.name, info.dtype, feeds.index(info.name), defaults.get(alias))
+            for alias, info in sorted(definition.inputs.items())
         )
-        self._session = _v1.Session(graph=tf.Graph(), config=config)
-        with self._session.graph.as_default():
-            meta_graph = _v1.saved_model.load(self._session, [SERVE_TAG], str(directory))
-        self.signatures: Mapping[str, Any] = dict(meta_graph.signature_def)
-        self._callables: dict[tuple[str, tuple[str, ...]], _RunCallable] = {}
+        self.input_names: frozenset[str] = frozenset(definition.inputs)
+        self.has_defaults = bool(defaults)
+        self.outputs: Mapping[str, str] = {alias: info.name for alias, info in sorted(definition.outputs.items())}
+        self.output_names: tuple[str, ...] = tuple(self.outputs)
+        self._make_callable = make_callable
+        self._callables: dict[tuple[str, ...], _RunCallable] = {}
         self._lock = threading.Lock()
 
-    def run(
-        self, signature_name: str, inputs: Sequence[np.ndarray[Any, Any]], outputs: Sequence[str]
-    ) -> list[np.ndarray[Any, Any]]:
-        """Run a signature.
+    def run(self, arrays: Sequence[Array], outputs: tuple[str, ...]) -> list[Any]:
+        """Compute outputs.
 
         Args:
-            signature_name: one of ``signatures``.
-            inputs: one array per input of the signature, in the order of its sorted names.
-            outputs: the names of the outputs to compute.
+            arrays: one array per input, in the order of ``inputs``, of its element type; any shape the graph takes.
+            outputs: aliases of the wanted outputs.
+
+        Returns:
+            One array (or bytes, for a scalar string) per wanted output.
 
         Raises:
-            tf.errors.OpError: the graph refuses the inputs or fails.
+            ServingError: the graph refuses the inputs or fails.
         """
-        key = signature_name, tuple(outputs)
-        run = self._callables.get(key)
+        run = self._callables.get(outputs)
         if run is None:
             with self._lock:
-                run = self._callables.setdefault(key, self._make_callable(*key))
-        return run(*inputs)
+                run = self._callables.get(outputs) or self._callables.setdefault(outputs, self._prepare(outputs))
+        try:
+            return run(*arrays)
+        except OpError as error:
+            raise serving_error(error) from error
 
-    def _make_callable(self, signature_name: str, outputs: tuple[str, ...]) -> _RunCallable:
-        """Unlike ``Session.run`` a callable made of CallableOptions checks no shapes beyond what the graph does."""
-        signature = self.signatures[signature_name]
-        call = CallableOptions()
-        call.feed.extend(signature.inputs[name].name for name in sorted(signature.inputs))
-        call.fetch.extend(signature.outputs[name].name for name in outputs)
-        made: _RunCallable = self._session._make_callable_from_options(call)
+    def _prepare(self, outputs: tuple[str, ...]) -> _RunCallable:
+        made: _RunCallable = self._make_callable(
+            [wanted.feed for wanted in self.inputs], [self.outputs[alias] for alias in outputs]
+        )
         return made
+
+
+class SavedModel:
+    """A SavedModel's graph with its variables, tables and assets, ready to run. Safe to share between threads.
+
+    Its memory is given back when the last reference to it is gone.
+
+    Attributes:
+        signatures: by name.
+
+    Raises:
+        ServingError: it cannot be loaded.
+    """
+
+    def __init__(self, directory: Path, options: EngineOptions):
+        if not any((directory / name).exists() for name in _SAVED_MODEL_NAMES):
+            raise ServingError(
+                Code.NOT_FOUND,
+                f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {directory}. Check that "
+                "the directory exists and that you have the right permissions for accessing it.",
+            )
+        self._session = Session(graph=Graph(), config=_session_config(options))
+        with _load_errors():
+            meta_graph = _load(self._session, directory, options.tags)
+            self._inter_op_pool = _choose_pool(meta_graph, options)
+            self.signatures: Mapping[str, Signature] = {
+                name: Signature(name, definition, self._make_callable)
+                for name, definition in sorted(meta_graph.signature_def.items())
+            }
+
+    def _make_callable(self, feeds: Sequence[str], fetches: Sequence[str]) -> Any:
+        """Unlike ``Session.run`` such a callable checks no shapes beyond what the graph itself does."""
+        options = CallableOptions()
+        options.feed.extend(feeds)
+        options.fetch.extend(fetches)
+        options.run_options.inter_op_thread_pool = self._inter_op_pool
+        return self._session._make_callable_from_options(options)
+
+
+def serving_error(error: Any) -> ServingError:
+    """Turn TensorFlow's error into ours, code and text unchanged."""
+    return ServingError(Code(error.error_code), error.message)
+
+
+def _load(session: Any, directory: Path, tags: Sequence[str]) -> Any:
+    loader = SavedModelLoader(str(directory))
+    try:
+        loader.get_meta_graph_def_from_tags(tags)
+    except RuntimeError as error:
+        raise ServingError(
+            Code.NOT_FOUND,
+            f"Could not find meta graph def matching supplied tags: {{ {' '.join(tags)} }}. To inspect available "
+            "tag-sets in the SavedModel, please use the SavedModel CLI: `saved_model_cli`",
+        ) from error
+    with session.graph.as_default():
+        return loader.load(session, tags)
+
+
+@contextmanager
+def _load_errors() -> Iterator[None]:
+    try:
+        yield
+    except OpError as error:
+        raise serving_error(error) from error
+    except OSError as error:
+        raise ServingError(Code.DATA_LOSS, str(error)) from error
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ServingError(Code.INVALID_ARGUMENT, str(error)) from error
+
+
+def _session_config(options: EngineOptions) -> Any:
+    config = ConfigProto(
+        intra_op_parallelism_threads=options.intra_op_threads,
+        inter_op_parallelism_threads=options.inter_op_threads,
+        allow_soft_placement=True,
+    )
+    config.gpu_options.per_process_gpu_memory_fraction = options.gpu_memory_fraction
+    return config
+
+
+def _choose_pool(meta_graph: MetaGraphDef, options: EngineOptions) -> int:
+    graph = meta_graph.graph_def
+    bodies = [graph.node, *(function.node_def for function in graph.library.function)]
+    is_small = sum(map(len, bodies)) <= _SMALL_GRAPH_NODES
+    if options.inter_op_threads or not is_small or any(node.op in _LOOP_OPS for body in bodies for node in body):
+        return _SESSIONS_POOL
+    return _CALLERS_THREAD

@@ -2,103 +2,180 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from model_service.errors import SettingsError
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_TYPE_NAMES = {bool: "bool", int: "int32", float: "float", str: "string"}
+_THREADS = 4 * (os.cpu_count() or 1)  # the real server's default
+_MAX_PORT = 65535
 
 
-@dataclass(frozen=True)
-class Flag:
-    """One flag: its type is the type of its default."""
-
-    name: str
-    default: str | int | bool
-    help: str
+def _flag(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
 
 
-FLAGS = (
-    Flag("port", 8500, "TCP port to listen on for gRPC. Disabled if set to zero."),
-    Flag("grpc_socket_path", "", "If non-empty, listen to a UNIX socket for gRPC API on the given path."),
-    Flag("rest_api_port", 0, "Port to listen on for HTTP/REST API. Only zero (disabled) is available yet."),
-    Flag("model_name", "default", "Name of the model."),
-    Flag("model_base_path", "", "Folder with one folder per version; the highest number is served."),
-    Flag("grpc_max_threads", 16, "Number of threads that work on gRPC calls."),
-    Flag("tensorflow_intra_op_parallelism", 0, "Threads within one operation; 0: TensorFlow chooses."),
-    Flag("tensorflow_inter_op_parallelism", 0, "Operations at a time; 0: TensorFlow chooses."),
-    Flag("enable_serialization_as_tensor_content", False, "Send results as raw bytes instead of value fields."),
-    Flag("version", False, "Display version."),
-)
+def _later(default: Any, text: str) -> Any:
+    """Declare a flag of the real server that is not available yet: any value but its default is refused."""
+    return field(default=default, metadata={"help": f"{text} NOT AVAILABLE YET.", "refused": True})
+
+
+def _ignored(default: Any, text: str) -> Any:
+    """Declare a flag of the real server that has nothing to act on here."""
+    return field(default=default, metadata={"help": f"{text} Accepted, without effect here."})
 
 
 @dataclass(frozen=True)
 class ServerFlags:
-    """The parsed command line; see :data:`FLAGS`."""
+    """The parsed command line; each field is the flag of its name."""
 
-    port: int
-    grpc_socket_path: str
-    rest_api_port: int
-    model_name: str
-    model_base_path: str
-    grpc_max_threads: int
-    tensorflow_intra_op_parallelism: int
-    tensorflow_inter_op_parallelism: int
-    enable_serialization_as_tensor_content: bool
-    version: bool
+    port: int = _flag(8500, "TCP port to listen on for gRPC. Disabled if set to zero.")
+    grpc_socket_path: str = _flag("", "If non-empty, listen to a UNIX socket for gRPC on this path.")
+    rest_api_port: int = _later(0, "Port to listen on for the HTTP/REST API; zero: none.")
+    rest_api_num_threads: int = _ignored(_THREADS, "Threads for the HTTP/REST API.")
+    rest_api_timeout_in_ms: int = _ignored(30000, "Time-out of HTTP/REST calls.")
+    rest_api_enable_cors_support: bool = _ignored(False, "Send CORS headers.")
+    enable_batching: bool = _later(False, "Join requests into batches.")
+    allow_version_labels_for_unavailable_models: bool = _ignored(False, "Labels may name versions not loaded yet.")
+    batching_parameters_file: str = _later("", "Text file of BatchingParameters.")
+    enable_per_model_batching_parameters: bool = _ignored(False, "Read batching_params.pbtxt of each model.")
+    model_config_file: str = _later("", "Text file of ModelServerConfig: the models to serve.")
+    model_config_file_poll_wait_seconds: int = _ignored(0, "Seconds between readings of the model config file.")
+    model_name: str = _flag("default", "Name of the model.")
+    model_base_path: str = _flag("", "Folder with one folder per version, named by its number.")
+    num_load_threads: int = _ignored(0, "Threads that load models.")
+    num_unload_threads: int = _ignored(0, "Threads that unload models.")
+    max_num_load_retries: int = _flag(5, "How often loading a later version is tried again.")
+    load_retry_interval_micros: int = _flag(60_000_000, "Microseconds between such tries.")
+    file_system_poll_wait_seconds: int = _flag(1, "Seconds between looks for new versions; zero: look once.")
+    flush_filesystem_caches: bool = _ignored(True, "Drop cached model files after loading.")
+    tensorflow_session_parallelism: int = _flag(0, "Threads for running a session; zero: as many as CPUs.")
+    tensorflow_session_config_file: str = _later("", "Text file of the session's ConfigProto.")
+    tensorflow_intra_op_parallelism: int = _flag(0, "Threads within one operation; zero: as many as CPUs.")
+    tensorflow_inter_op_parallelism: int = _flag(
+        0, "Operations at a time; zero: as many as CPUs, small graphs in the thread of their request."
+    )
+    use_alts_credentials: bool = _later(False, "Use Google ALTS credentials.")
+    ssl_config_file: str = _later("", "Text file of SSLConfig: serve gRPC over TLS.")
+    platform_config_file: str = _later("", "Text file of PlatformConfigMap.")
+    per_process_gpu_memory_fraction: float = _flag(0.0, "Fraction of each GPU's memory to take; zero: as needed.")
+    saved_model_tags: str = _flag("serve", "Comma-separated tags of the MetaGraph to load.")
+    grpc_channel_arguments: str = _flag("", "Comma-separated arguments of the gRPC server, key=value.")
+    grpc_max_threads: int = _flag(_THREADS, "Threads that work on gRPC calls.")
+    enable_model_warmup: bool = _ignored(True, "Replay recorded requests after loading.")
+    num_request_iterations_for_warmup: int = _ignored(0, "How often each recorded request is replayed.")
+    version: bool = _flag(False, "Display version.")
+    monitoring_config_file: str = _later("", "Text file of MonitoringConfig.")
+    remove_unused_fields_from_bundle_metagraph: bool = _ignored(True, "Save memory.")
+    prefer_tflite_model: bool = _later(False, "Prefer model.tflite to saved_model.pb.")
+    num_tflite_pools: int = _ignored(_THREADS // 4, "Pools of TensorFlow Lite interpreters.")
+    num_tflite_interpreters_per_pool: int = _ignored(1, "Interpreters in each such pool.")
+    enable_signature_method_name_check: bool = _ignored(False, "Check method_name of signatures.")
+    xla_cpu_compilation_enabled: bool = _ignored(False, "Enable XLA on CPUs.")
+    xla_gpu_compilation_enabled: bool = _ignored(False, "Enable XLA.")
+    enable_profiler: bool = _ignored(True, "Enable the profiler service.")
+    thread_pool_factory_config_file: str = _later("", "Text file of ThreadPoolConfig.")
+    mixed_precision: str = _ignored("", "Mixed precision mode.")
+    skip_initialize_tpu: bool = _ignored(False, "Leave the TPU alone.")
+    enable_grpc_healthcheck_service: bool = _flag(True, "Enable the gRPC health service (grpc.health.v1).")
+    enable_serialization_as_tensor_content: bool = _flag(False, "Send results as raw bytes, not as value fields.")
+
+
+_FLAGS: Mapping[str, Any] = {flag.name: flag for flag in fields(ServerFlags)}
 
 
 def usage() -> str:
-    """The help text."""
-    rows = [f"\t--{flag.name}={flag.default!s:<24}\t{type(flag.default).__name__}\t{flag.help}" for flag in FLAGS]
+    """Return the help text."""
+    rows = [
+        f"\t{_shown(flag):<58}\t{_TYPE_NAMES[type(flag.default)]}\t{flag.metadata['help']}" for flag in _FLAGS.values()
+    ]
     return "\n".join(["usage: tensorflow_model_server", "Flags:", *rows])
 
 
+def _shown(flag: Any) -> str:
+    default = flag.default
+    text = f'"{default}"' if isinstance(default, str) else str(default).lower()
+    return f"--{flag.name}={text}"
+
+
 def parse_flags(argv: Sequence[str]) -> ServerFlags:
-    """Parse a command line.
+    """Parse a command line; ``--flag value`` is understood too, except for switches.
 
     Raises:
-        SettingsError: an unknown flag, a value of the wrong type, or nothing to serve.
+        SettingsError: an unknown flag, a value that cannot be read, or nothing to serve.
     """
-    known: Mapping[str, Flag] = {flag.name: flag for flag in FLAGS}
-    values: dict[str, Any] = {flag.name: flag.default for flag in FLAGS}
-    for argument in argv:
+    values: dict[str, Any] = {}
+    rest = iter(argv)
+    for argument in rest:
         name, has_value, text = argument.removeprefix("--").partition("=")
-        if not argument.startswith("--") or name not in known:
+        flag = _FLAGS.get(name) if argument.startswith("--") else None
+        if flag is None:
             raise SettingsError(f"unknown argument: {argument}")
-        values[name] = _parse(known[name], text if has_value else None)
+        if not has_value:
+            text = "true" if isinstance(flag.default, bool) else _next_value(rest, name)
+        values[name] = _parse_value(flag, text)
     flags = ServerFlags(**values)
     if not flags.version:
         _check(flags)
     return flags
 
 
-def _parse(flag: Flag, text: str | None) -> str | int | bool:
-    if isinstance(flag.default, bool):
-        return _parsed(flag, _BOOLEANS.__getitem__, "true" if text is None else text.lower())
-    if text is None:
-        raise SettingsError(f"--{flag.name} needs a value: --{flag.name}=VALUE")
-    if isinstance(flag.default, int):
-        return _parsed(flag, int, text)
-    return text
-
-
-def _parsed(flag: Flag, parse: Callable[[str], str | int | bool], text: str) -> str | int | bool:
-    try:
-        value: str | int | bool = parse(text)
-    except (KeyError, ValueError):
-        raise SettingsError(f"Couldn't interpret value {text} for flag {flag.name}.") from None
+def _next_value(rest: Any, name: str) -> str:
+    value: str | None = next(rest, None)
+    if value is None or value.startswith("--"):
+        raise SettingsError(f"--{name} needs a value: --{name}=VALUE")
     return value
 
 
+def _parse_value(flag: Any, text: str) -> Any:
+    parsers: dict[type, Callable[[str], Any]] = {bool: lambda value: _BOOLEANS[value.lower()], str: str}
+    try:
+        return parsers.get(type(flag.default), type(flag.default))(text)
+    except (KeyError, ValueError):
+        raise SettingsError(f"Couldn't interpret value {text} for flag {flag.name}.") from None
+
+
 def _check(flags: ServerFlags) -> None:
+    for flag in _FLAGS.values():
+        if flag.metadata.get("refused") and getattr(flags, flag.name) != flag.default:
+            raise SettingsError(f"--{flag.name}: not available in the embedded server yet")
+    if not flags.port and not flags.grpc_socket_path:
+        raise SettingsError(
+            "Failed to start server. Error: INVALID_ARGUMENT: At least one of server_options.grpc_port or "
+            "server_options.grpc_socket_path must be set."
+        )
     if not flags.model_base_path:
-        raise SettingsError("--model_base_path is required")
-    if flags.port == 0 and not flags.grpc_socket_path:
-        raise SettingsError("--port=0 needs --grpc_socket_path: there is nothing to listen on")
-    if flags.rest_api_port:
-        raise SettingsError("--rest_api_port: the embedded server has no REST API yet")
-    if not 0 <= flags.port < 65536 or flags.grpc_max_threads < 1:
-        raise SettingsError("--port must be from 0 to 65535, --grpc_max_threads at least 1")
+        raise SettingsError(
+            "Failed to start server. Error: INVALID_ARGUMENT: Both server_options.model_base_path and "
+            "server_options.model_config_file are empty!"
+        )
+    if not 0 <= flags.port <= _MAX_PORT or flags.grpc_max_threads < 1:
+        raise SettingsError(f"--port must be from 0 to {_MAX_PORT}, --grpc_max_threads at least 1")
+    if (
+        flags.tensorflow_session_parallelism
+        > 0
+        < max(flags.tensorflow_intra_op_parallelism, flags.tensorflow_inter_op_parallelism)
+    ):
+        raise SettingsError(
+            "set either --tensorflow_session_parallelism or --tensorflow_intra_op_parallelism and "
+            "--tensorflow_inter_op_parallelism"
+        )
+
+
+def channel_arguments(text: str) -> list[tuple[str, int | str]]:
+    """Read ``--grpc_channel_arguments``: pairs ``key=value`` with commas between; whole numbers become int.
+
+    Raises:
+        SettingsError: a part is no pair.
+    """
+    pairs: list[tuple[str, int | str]] = []
+    for part in filter(None, text.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise SettingsError(f"--grpc_channel_arguments: {part!r} is no key=value")
+        pairs.append((key, int(value) if value.removeprefix("-").isdigit() else value))
+    return pairs

@@ -1,27 +1,64 @@
-"""Which version of a model lies on disk."""
+"""Which versions of a model lie on disk, and which of them shall be served."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum, unique
 from pathlib import Path
 
-from model_service.errors import ModelServiceError
+from model_service.model_server.status import Code, ServingError
+
+_MAX_VERSION = 2**63 - 1
 
 
-class NoVersionFound(ModelServiceError):
-    """The base path has no version folder."""
+@unique
+class PolicyKind(Enum):
+    """Which versions a policy wants."""
+
+    LATEST = "latest"
+    ALL = "all"
+    SPECIFIC = "specific"
 
 
-def newest_version(base_path: Path) -> tuple[int, Path]:
-    """Return the highest version number below a base path, and its folder.
+@dataclass(frozen=True)
+class VersionPolicy:
+    """Which versions shall be served.
+
+    Attributes:
+        kind: the rule.
+        count: how many, for ``LATEST``.
+        versions: which, for ``SPECIFIC``.
+    """
+
+    kind: PolicyKind = PolicyKind.LATEST
+    count: int = 1
+    versions: frozenset[int] = frozenset()
+
+    def choose(self, found: Collection[int]) -> list[int]:
+        """Return the wanted versions among those found, highest first."""
+        newest_first = sorted(found, reverse=True)
+        if self.kind is PolicyKind.LATEST:
+            return newest_first[: self.count]
+        if self.kind is PolicyKind.SPECIFIC:
+            return [version for version in newest_first if version in self.versions]
+        return newest_first
+
+
+def find_versions(name: str, base_path: Path) -> Mapping[int, Path]:
+    """Return the version folders of a model: those below its base path that are named by a number.
 
     Raises:
-        NoVersionFound: the base path is missing, or no folder in it is named by a number.
+        ServingError: the base path cannot be read.
     """
     try:
-        versions = [(int(entry.name), entry) for entry in base_path.iterdir() if entry.name.isdigit()]
+        return {int(entry.name): entry for entry in sorted(base_path.iterdir()) if _is_version_folder(entry)}
     except OSError as error:
-        raise NoVersionFound(f"Could not find base path {base_path}: {error.strerror}") from error
-    folders = sorted((number, entry) for number, entry in versions if entry.is_dir())
-    if not folders:
-        raise NoVersionFound(f"No versions of servable found under base path {base_path}")
-    return folders[-1]
+        raise ServingError(
+            Code.NOT_FOUND, f"Could not find base path {base_path} for servable {name} with error {error}"
+        ) from error
+
+
+def _is_version_folder(entry: Path) -> bool:
+    name = entry.name
+    return name.isascii() and name.isdigit() and int(name) <= _MAX_VERSION and entry.is_dir()

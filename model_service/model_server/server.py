@@ -2,109 +2,136 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
 import threading
-from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
 import grpc
-import tensorflow as tf
 
-from model_service.errors import ModelServiceError
-from model_service.model_server.engine import LoadedModel
-from model_service.model_server.flags import ServerFlags
-from model_service.model_server.repository import newest_version
-from model_service.model_server.services import ServedModel, add_services
+from model_service.model_server.core import ServerCore
+from model_service.model_server.engine import EngineOptions, SavedModel
+from model_service.model_server.flags import ServerFlags, channel_arguments
+from model_service.model_server.grpc_services import add_health_service, add_services
+from model_service.model_server.manager import LoadOptions, ModelConfig, ModelManager
+from model_service.model_server.sockets import UnixSocket, listen_tcp
+
+_log = logging.getLogger(__name__)
 
 _DRAIN_SECONDS = 15.0
-_UNLIMITED = -1
+_THREAD_END_SECONDS = 1.0
+_MAX_MESSAGE_BYTES = 2**31 - 1  # the real server's
 
 
-class ServerNotStarted(ModelServiceError):
-    """The model cannot be loaded, or an address cannot be listened on."""
+class Server:
+    """One model server, from its flags."""
 
+    def __init__(self, flags: ServerFlags):
+        self._flags = flags
+        self._stop = threading.Event()
+        self._manager = ModelManager([_model_config(flags)], _loader(flags), _load_options(flags))
+        self._unix_socket = UnixSocket(flags.grpc_socket_path) if flags.grpc_socket_path else None
+        self._pool = ThreadPoolExecutor(flags.grpc_max_threads, thread_name_prefix="grpc")
 
-def run(flags: ServerFlags) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit status.
+    def run(self) -> None:
+        """Load the models, then serve until SIGTERM or SIGINT; a second signal ends the process at once.
 
-    Raises:
-        ModelServiceError: nothing can be served.
-    """
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    server = _start(flags)
-    stop.wait()
-    server.stop(_DRAIN_SECONDS).wait()
-    if flags.grpc_socket_path:
-        Path(flags.grpc_socket_path).unlink(missing_ok=True)
-    return 0
-
-
-def _start(flags: ServerFlags) -> grpc.Server:
-    model = _load(flags)
-    server = grpc.server(
-        futures.ThreadPoolExecutor(flags.grpc_max_threads, thread_name_prefix="grpc"),
-        options=[
-            ("grpc.max_receive_message_length", _UNLIMITED),
-            ("grpc.max_send_message_length", _UNLIMITED),
-            ("grpc.so_reuseport", 0),
-        ],
-    )
-    add_services(server, model)
-    for address in _addresses(flags):
-        _listen(server, address)
-    server.start()
-    for address in _addresses(flags):
-        print(f"Running gRPC ModelServer at {address} ...", file=sys.stderr, flush=True)
-    return server
-
-
-def _load(flags: ServerFlags) -> ServedModel:
-    version, directory = newest_version(Path(flags.model_base_path))
-    try:
-        model = LoadedModel(directory, flags.tensorflow_intra_op_parallelism, flags.tensorflow_inter_op_parallelism)
-    except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
-        raise ServerNotStarted(
-            f"Loading servable: {{name: {flags.model_name} version: {version}}} failed: {error}"
-        ) from error
-    print(f"Successfully loaded servable version {{name: {flags.model_name} version: {version}}}", file=sys.stderr)
-    return ServedModel(flags.model_name, version, model, flags.enable_serialization_as_tensor_content)
-
-
-def _addresses(flags: ServerFlags) -> list[str]:
-    addresses = [f"0.0.0.0:{flags.port}"] if flags.port else []
-    return [*addresses, f"unix:{flags.grpc_socket_path}"] if flags.grpc_socket_path else addresses
-
-
-def _listen(server: grpc.Server, address: str) -> None:
-    path = address.removeprefix("unix:")
-    if path != address:
-        _remove_stale_socket(path)
-        os.umask(0o077)  # the socket is for this user only
-    try:
-        server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise ServerNotStarted(f"Failed to start server at {address}: {error}") from error
-
-
-def _remove_stale_socket(path: str) -> None:
-    """A socket that nobody listens on is what a killed server left behind."""
-    import socket
-
-    if not os.path.exists(path):
-        return
-    with socket.socket(socket.AF_UNIX) as trial:
+        Raises:
+            ServingError: a model cannot be loaded, or an address cannot be listened on.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
         try:
-            trial.connect(path)
-        except OSError:
-            os.unlink(path)
-            return
-    raise ServerNotStarted(f"Failed to start server at unix:{path}: another server listens there")
+            self._manager.start()
+            if not self._stop.is_set():
+                self._serve()
+        finally:
+            self._manager.stop()
+            if self._unix_socket is not None:
+                self._unix_socket.close()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._stop.is_set():
+            os._exit(128 + number)
+        self._stop.set()
+        self._manager.stop()
+
+    def _serve(self) -> None:
+        flags = self._flags
+        server = grpc.server(self._pool, options=_grpc_options(flags))
+        add_services(server, ServerCore(self._manager, flags.enable_serialization_as_tensor_content))
+        health = add_health_service(server) if flags.enable_grpc_healthcheck_service else None
+        tcp_address = f"0.0.0.0:{flags.port}"
+        if flags.port:
+            listen_tcp(server, tcp_address)
+        if self._unix_socket is not None:
+            self._unix_socket.listen(server)
+        server.start()
+        if flags.port:
+            _log.info("Running gRPC ModelServer at %s ...", tcp_address)
+        if self._unix_socket is not None:
+            _log.info("Running gRPC ModelServer at UNIX socket %s ...", flags.grpc_socket_path)
+        self._stop.wait()
+        if health is not None:
+            health.enter_graceful_shutdown()
+        server.stop(_DRAIN_SECONDS).wait()
+        self._end_threads()
+
+    def _end_threads(self) -> None:
+        """Wait for the threads that work on calls; a call that outlived the grace must not hold up the end."""
+        waiter = threading.Thread(target=self._pool.shutdown, daemon=True)
+        waiter.start()
+        waiter.join(_THREAD_END_SECONDS)
+        if waiter.is_alive():
+            _log.warning("calls in flight did not end within %.0f s; giving them up", _DRAIN_SECONDS)
+            if self._unix_socket is not None:
+                self._unix_socket.close()
+            sys.stderr.flush()
+            os._exit(0)
+
+
+def _model_config(flags: ServerFlags) -> ModelConfig:
+    _log.info(
+        "Building single TensorFlow model file config:  model_name: %s model_base_path: %s",
+        flags.model_name,
+        flags.model_base_path,
+    )
+    return ModelConfig(flags.model_name, Path(flags.model_base_path))
+
+
+def _load_options(flags: ServerFlags) -> LoadOptions:
+    return LoadOptions(
+        poll_seconds=flags.file_system_poll_wait_seconds,
+        max_retries=flags.max_num_load_retries,
+        retry_seconds=max(0.0, flags.load_retry_interval_micros / 1e6),
+    )
+
+
+class _loader:
+    """Loads version folders the way the flags say."""
+
+    def __init__(self, flags: ServerFlags):
+        both = flags.tensorflow_session_parallelism
+        self._options = EngineOptions(
+            tags=tuple(flags.saved_model_tags.split(",")),
+            intra_op_threads=flags.tensorflow_intra_op_parallelism or both,
+            inter_op_threads=flags.tensorflow_inter_op_parallelism or both,
+            gpu_memory_fraction=flags.per_process_gpu_memory_fraction,
+        )
+
+    def __call__(self, directory: Path) -> SavedModel:
+        return SavedModel(directory, self._options)
+
+
+def _grpc_options(flags: ServerFlags) -> list[tuple[str, int | str]]:
+    return [
+        ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+        # The real server lets two processes share a port and answer in turn, a trap; the argument below can ask for it.
+        ("grpc.so_reuseport", 0),
+        *channel_arguments(flags.grpc_channel_arguments),
+    ]

@@ -74,6 +74,8 @@ def read_config(path: Path | None) -> PackageConfig:
         return _unusable(f"line {error.lineno} column {error.colno}", f"not JSON: {error.msg}")
     except RecursionError:
         return _unusable("(whole file)", "nests too deeply")
+    except ValueError as error:  # a number with thousands of digits
+        return _unusable("(whole file)", f"not JSON: {error}")
     if not isinstance(content, dict):
         return _unusable("(whole file)", f"must be a JSON object, not {type(content).__name__}")
     return parse_config(content)

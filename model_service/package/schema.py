@@ -1,13 +1,12 @@
 """The schema dialect of config.json, translated to JSON Schema Draft 7.
 
 The dialect is Draft 4 with a type ``file`` for uploads, and with ``items`` lists of one schema that mean "every
-element". Draft 7 has no files: a file is represented by the string :data:`FILE_MARKER`, which is random per process
-so that no request can contain it.
+element". Draft 7 has no files: a file is represented by :data:`FILE_MARKER`. Its type, bytes, is none that JSON has: no
+request can contain it, and no validator takes it for a string, number, array or object.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +16,7 @@ from jsonschema.exceptions import SchemaError as _Draft7Error
 from model_service.errors import PackageError
 
 FILE_TYPE = "file"
-FILE_MARKER = f"file:{secrets.token_hex(16)}"
+FILE_MARKER = b"a file"
 _TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null", FILE_TYPE})
 
 _COPIED_KEYWORDS = frozenset(
@@ -95,6 +94,7 @@ def to_draft7(schema: object, pointer: str = "") -> dict[str, Any]:
             place = child_pointer(place, step)
         raise DialectError(place, error.message) from error
     _check_references(translated, translated, pointer)
+    _check_ends(translated, pointer)
     return translated
 
 
@@ -118,7 +118,7 @@ def _translate(schema: object, pointer: str, depth: int) -> dict[str, Any]:
 def _type(value: object, pointer: str, _depth: int) -> dict[str, Any]:
     names = value if isinstance(value, list) else [value]
     for name in names:
-        if name not in _TYPES:
+        if not isinstance(name, str) or name not in _TYPES:
             raise DialectError(pointer, f"unknown type {name!r}; known: {', '.join(sorted(_TYPES))}")
     if FILE_TYPE not in names:
         return {"type": value}
@@ -194,3 +194,32 @@ def _check_references(node: object, root: dict[str, Any], pointer: str) -> None:
             raise DialectError(pointer, f'"$ref": {reference!r} leads nowhere; only "#/definitions/NAME" is followed')
     for value in node.values():
         _check_references(value, root, pointer)
+
+
+def _check_ends(root: dict[str, Any], pointer: str) -> None:
+    """Refuse references that lead back to themselves without a step down into the value: no check would end."""
+    definitions: dict[str, Any] = root.get("definitions", {})
+    for start in ("#", *(f"#/definitions/{name}" for name in definitions)):
+        seen: set[str] = set()
+        ahead = [start]
+        while ahead:
+            reference = ahead.pop()
+            schema = root if reference == "#" else definitions[reference.removeprefix("#/definitions/")]
+            for found in _references_in_place(schema):
+                if found == start:
+                    raise DialectError(pointer, f'"$ref": {start!r} leads back to itself')
+                if found not in seen:
+                    seen.add(found)
+                    ahead.append(found)
+
+
+def _references_in_place(schema: object) -> list[str]:
+    """The references that are followed for the same value as ``schema`` itself."""
+    if not isinstance(schema, dict):
+        return []
+    if isinstance(schema.get("$ref"), str):
+        return [schema["$ref"]]
+    applied = [schema[keyword] for keyword in ("not", "if", "then", "else") if keyword in schema]
+    for keyword in _SCHEMA_LIST_KEYWORDS:
+        applied += schema.get(keyword, [])
+    return [reference for each in applied for reference in _references_in_place(each)]

@@ -5,12 +5,13 @@ JSON first, then forms, else an error; query arguments are merged last. JSON and
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
@@ -19,7 +20,10 @@ from model_service.inference.images import refuse_bomb
 from model_service.inference.pipeline import RequestData
 
 _JSON_MIMETYPE = re.compile(r"application/(json|[^\s/;]+\+json)")
+_EXTENDED_FILENAME = re.compile(r""";\s*filename\*\s*=\s*"?([\w.:-]+)'[^';]*'([^;\s"]*)""", re.IGNORECASE)
 _MAX_FIELDS = 1000
+# Python's names for codecs that are no character sets; they raise or warn whatever they are told.
+_NO_CHARSETS = frozenset(["undefined", "idna", "punycode", "unicode-escape", "raw-unicode-escape"])
 
 
 @dataclass(frozen=True)
@@ -109,15 +113,26 @@ def _parse_multipart(content: bytes, boundary: str, max_image_pixels: int) -> tu
     try:
         for segment, payload in _segments(content, boundary):
             name = segment.name or ""
-            if segment.filename is None:
+            filename = _filename(segment)
+            if filename is None:
                 texts.setdefault(name, _decode_text(payload, segment.charset))
             else:
-                refuse_bomb(payload, segment.filename, max_image_pixels)
-                files.setdefault(name, {})[_last_component(segment.filename)] = BytesIO(payload)
+                refuse_bomb(payload, filename, max_image_pixels)
+                files.setdefault(name, {})[_last_component(filename)] = BytesIO(payload)
     except MultipartError as error:
         raise BadRequest(f"malformed multipart body: {error}") from error
     text_fields = texts.keys() - files.keys()
     return {**texts, **files}, text_fields
+
+
+def _filename(segment: MultipartSegment) -> str | None:
+    """The file name of a part, also in the spelling ``filename*=UTF-8''%E5%AD%97.png``; None: it is no file."""
+    if segment.filename is not None:
+        return str(segment.filename)
+    for header, value in segment.headerlist:
+        if header == "Content-Disposition" and (match := _EXTENDED_FILENAME.search(value)):
+            return _decode_text(unquote_to_bytes(match[2]), match[1])
+    return None
 
 
 def _segments(content: bytes, boundary: str) -> list[tuple[MultipartSegment, bytes]]:
@@ -139,8 +154,9 @@ def _segments(content: bytes, boundary: str) -> list[tuple[MultipartSegment, byt
 
 def _decode_text(payload: bytes, charset: str | None) -> str:
     try:
-        return payload.decode(charset or "utf-8", "replace")
-    except LookupError:
+        codec_name = codecs.lookup(charset or "utf-8").name
+        return _decoded(payload) if codec_name in _NO_CHARSETS else payload.decode(codec_name, "replace")
+    except (LookupError, ValueError):
         return _decoded(payload)
 
 

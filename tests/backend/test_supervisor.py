@@ -7,6 +7,7 @@ import signal
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import pairwise
@@ -79,7 +80,9 @@ def test_from_start_to_ready_to_stop(supervise: Supervise, tmp_path: Path) -> No
     watched = supervise(EMBEDDED, target, *answering_command(target))
     assert watched.ready.wait(20)
     assert watched.state() == BackendState(Phase.READY, EMBEDDED, target, starts=1)
+    started = time.monotonic()
     watched.supervisor.stop()
+    assert time.monotonic() - started < 0.9, "nothing is waited for but the end of the process"
     assert watched.state().phase is Phase.STOPPED
     assert not watched.fatal
 

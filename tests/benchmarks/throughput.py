@@ -119,9 +119,7 @@ def report(systems: list[System]) -> None:
     for clients in CLIENTS:
         speed = ours.runs[clients][0].per_second / plain.runs[clients][0].per_second
         cpu = ours.runs[clients][1]["worker"] / plain.runs[clients][1]["worker"]
-        print(
-            f"{clients:>8} clients: {speed:.2f} x the requests per second, {cpu:.2f} x the CPU per request"
-        )
+        print(f"{clients:>8} clients: {speed:.2f} x the requests per second, {cpu:.2f} x the CPU per request")
     print(f"   worker memory: {ours.megabytes['worker'] / plain.megabytes['worker']:.2f} x")
 
 

@@ -76,8 +76,8 @@ class Load:
                 status = 0
             self.statuses[status] += 1
             self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - started)
-            if status == 0:
-                time.sleep(0.01)
+            if status != 200:
+                time.sleep(0.05)  # as a client would that is told to try again later
 
     def stop(self) -> None:
         self._stop.set()

@@ -1,0 +1,89 @@
+"""What the services answer, whatever the transport: messages in, messages out, ServingError for a refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from model_service.model_server.manager import ModelManager, Servable
+from model_service.model_server.messages import GetModelMetadataResponse, GetModelStatusResponse, SignatureDefMap
+from model_service.model_server.predict import predict
+from model_service.model_server.status import Code, ServingError
+
+_SIGNATURE_FIELD = "signature_def"
+
+
+class ServerCore:
+    """The services' methods. Every method takes a request message, returns its response, and raises ServingError.
+
+    Args:
+        manager: knows the loaded models.
+        as_tensor_content: Predict answers with raw bytes instead of value fields.
+    """
+
+    def __init__(self, manager: ModelManager, as_tensor_content: bool = False):
+        self._manager = manager
+        self._as_tensor_content = as_tensor_content
+
+    def predict(self, request: Any) -> Any:
+        """Answer a PredictRequest."""
+        return predict(self._find(request), request, self._as_tensor_content)
+
+    def get_model_metadata(self, request: Any) -> Any:
+        """Answer a GetModelMetadataRequest."""
+        _require_spec(request)
+        if not request.metadata_field:
+            raise ServingError(
+                Code.INVALID_ARGUMENT, "GetModelMetadataRequest must specify at least one metadata_field"
+            )
+        for name in request.metadata_field:
+            if name != _SIGNATURE_FIELD:
+                raise ServingError(Code.INVALID_ARGUMENT, f"Metadata field {name} is not supported")
+        servable = self._find(request)
+        signatures = SignatureDefMap()
+        for name, signature in servable.model.signatures.items():
+            signatures.signature_def[name].CopyFrom(signature.definition)
+        response = GetModelMetadataResponse()
+        response.model_spec.name = servable.name
+        response.model_spec.version.value = servable.version
+        response.metadata[_SIGNATURE_FIELD].Pack(signatures)
+        return response
+
+    def get_model_status(self, request: Any) -> Any:
+        """Answer a GetModelStatusRequest."""
+        _require_spec(request)
+        name, version = request.model_spec.name, _version_of(request.model_spec)
+        statuses = self._manager.statuses(name)
+        if not statuses:
+            raise ServingError(Code.NOT_FOUND, f"Could not find any versions of model {name}")
+        if version is not None:
+            if version not in statuses:
+                raise ServingError(Code.NOT_FOUND, f"Could not find version {version} of model {name}")
+            statuses = {version: statuses[version]}
+        response = GetModelStatusResponse()
+        for number, status in statuses.items():
+            entry = response.model_version_status.add(version=number, state=int(status.state))
+            entry.status.SetInParent()
+            if status.error is not None:
+                entry.status.error_code = int(status.error.code)
+                entry.status.error_message = status.error.message
+        return response
+
+    def _find(self, request: Any) -> Servable:
+        _require_spec(request)
+        spec = request.model_spec
+        if not spec.name:
+            raise ServingError(Code.INVALID_ARGUMENT, "ModelSpec has no name specified.")
+        return self._manager.find(spec.name, _version_of(spec))
+
+
+def _require_spec(request: Any) -> None:
+    if not request.HasField("model_spec"):
+        raise ServingError(Code.INVALID_ARGUMENT, "Missing ModelSpec")
+
+
+def _version_of(spec: Any) -> int | None:
+    if spec.HasField("version"):
+        return int(spec.version.value)
+    if spec.version_label:
+        raise ServingError(Code.INVALID_ARGUMENT, f"Unrecognized servable version label: {spec.version_label}")
+    return None

@@ -1,0 +1,61 @@
+"""The gRPC services: each method decodes, asks the core, encodes; one place turns refusals into gRPC statuses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from model_service.model_server.core import ServerCore
+from model_service.model_server.messages import GetModelMetadataRequest, GetModelStatusRequest, PredictRequest
+from model_service.model_server.status import ServingError
+
+_log = logging.getLogger(__name__)
+
+_STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
+# grpcio cuts nothing, but HTTP/2 peers refuse headers beyond 8 KiB; the text goes percent-encoded into one.
+_MAX_TEXT_CHARACTERS = 2048
+
+
+def add_services(server: grpc.Server, core: ServerCore) -> None:
+    """Register PredictionService and ModelService on a server that has not started."""
+    prediction = {
+        "Predict": _handler(core.predict, PredictRequest),
+        "GetModelMetadata": _handler(core.get_model_metadata, GetModelMetadataRequest),
+    }
+    model = {"GetModelStatus": _handler(core.get_model_status, GetModelStatusRequest)}
+    server.add_generic_rpc_handlers(
+        (
+            grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", prediction),
+            grpc.method_handlers_generic_handler("tensorflow.serving.ModelService", model),
+        )
+    )
+
+
+def add_health_service(server: grpc.Server) -> health.HealthServicer:
+    """Register ``grpc.health.v1`` with the whole server SERVING; return it, for the farewell."""
+    servicer = health.HealthServicer()
+    servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    return servicer
+
+
+def _handler(answer: Callable[[Any], Any], request_type: Any) -> grpc.RpcMethodHandler[Any, Any]:
+    def handle(request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return answer(request)
+        except ServingError as error:
+            context.abort(_STATUS_CODES[int(error.code)], error.message[:_MAX_TEXT_CHARACTERS])
+        except Exception:  # a bad request must never end the server  # noqa: BLE001
+            _log.exception("%s failed", request_type.__name__)
+            context.abort(grpc.StatusCode.INTERNAL, "internal error")
+
+    return grpc.unary_unary_rpc_method_handler(handle, request_type.FromString, _serialize)
+
+
+def _serialize(response: Any) -> bytes:
+    content: bytes = response.SerializeToString()
+    return content

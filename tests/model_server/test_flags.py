@@ -1,0 +1,101 @@
+"""The command line, in the real server's spelling."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from model_service.errors import SettingsError
+from model_service.model_server.flags import channel_arguments, parse_flags, usage
+
+BASE = "--model_base_path=/models"
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "model_service.model_server", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_defaults() -> None:
+    flags = parse_flags([BASE])
+    assert (flags.port, flags.rest_api_port, flags.model_name) == (8500, 0, "default")
+    assert flags.enable_serialization_as_tensor_content is False
+    assert flags.file_system_poll_wait_seconds == 1
+
+
+@pytest.mark.parametrize(
+    ("spelling", "value"),
+    [("", True), ("=true", True), ("=True", True), ("=1", True), ("=false", False), ("=0", False)],
+)
+def test_switches(spelling: str, value: bool) -> None:
+    flags = parse_flags([f"--enable_serialization_as_tensor_content{spelling}", BASE])
+    assert flags.enable_serialization_as_tensor_content is value
+
+
+def test_values_with_and_without_equals() -> None:
+    flags = parse_flags(["--port", "1", "--model_name=a=b", "--model_base_path", "/models", "--grpc_socket_path=/s"])
+    assert (flags.port, flags.model_name, flags.model_base_path) == (1, "a=b", "/models")
+    assert parse_flags([BASE, "--port=0", "--grpc_socket_path=/s"]).port == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--prot=1"], "unknown argument: --prot=1"),
+        (["-port=1"], "unknown argument: -port=1"),
+        (["model"], "unknown argument: model"),
+        (["--port=x"], "Couldn't interpret value x for flag port."),
+        (["--enable_grpc_healthcheck_service=maybe"], "Couldn't interpret value maybe"),
+        (["--port"], "--port needs a value"),
+        (["--port=70000"], "--port must be from 0 to 65535"),
+        (["--port=0"], "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set"),
+        (["--model_base_path="], "Both server_options.model_base_path and server_options.model_config_file are empty!"),
+        (["--ssl_config_file=x"], "--ssl_config_file: not available"),
+    ],
+)
+def test_refusals(arguments: list[str], message: str) -> None:
+    with pytest.raises(SettingsError, match=r".*") as caught:
+        parse_flags([BASE, *arguments])
+    assert message in str(caught.value)
+
+
+def test_an_unknown_flag_ends_with_usage_on_stderr() -> None:
+    done = _run("--nope")
+    assert done.returncode == 255
+    assert done.stderr.startswith("unknown argument: --nope\nusage:")
+    assert done.stdout == ""
+
+
+def test_help_loads_no_tensorflow() -> None:
+    program = (
+        "import sys\n"
+        "from model_service.model_server.__main__ import main\n"
+        "assert main(['--help']) == 0\n"
+        "assert not [name for name in sys.modules if name.split('.')[0] in ('tensorflow', 'grpc', 'numpy')]\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == usage()
+    for name in ("port", "grpc_socket_path", "model_base_path", "enable_serialization_as_tensor_content"):
+        assert f"--{name}=" in done.stdout
+
+
+def test_version() -> None:
+    done = _run("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("TensorFlow ModelServer: ")
+    assert "TensorFlow Library: 2." in done.stdout
+
+
+def test_channel_arguments() -> None:
+    assert channel_arguments("grpc.a=1,grpc.b=-2,grpc.c=x=y") == [("grpc.a", 1), ("grpc.b", -2), ("grpc.c", "x=y")]
+    assert channel_arguments("") == []
+    with pytest.raises(SettingsError):
+        channel_arguments("grpc.a")

@@ -1,0 +1,132 @@
+"""``python write_models.py DIRECTORY`` writes the SavedModels of these tests, one folder KIND/VERSION each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+v1 = tf.compat.v1
+
+ECHO_TYPES = (
+    *("float32", "float64", "float16", "bfloat16", "complex64", "complex128", "bool", "string"),
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+)
+
+
+def _function(call: Callable[..., Any], **specs: Any) -> Any:
+    arguments = [tf.TensorSpec(shape, kind, name=name) for name, (shape, kind) in specs.items()]
+    return tf.function(call, input_signature=arguments).get_concrete_function()
+
+
+def _save(directory: Path, **signatures: Any) -> None:
+    tf.saved_model.save(tf.Module(), str(directory), signatures)
+
+
+def _linear(factor: float, term: float) -> Any:
+    return _function(lambda x: {"y": x * factor + term}, x=([None, 1], "float32"))
+
+
+def write_half_plus_two(root: Path) -> None:
+    """Versions 7 (y = x / 2 + 2) and 123 (y = x / 2 + 3), x float32 [?, 1]."""
+    _save(root / "00000007", serving_default=_linear(0.5, 2))
+    _save(root / "00000123", serving_default=_linear(0.5, 3))
+
+
+def write_signatures(root: Path) -> None:
+    """Two inputs, three outputs; a second signature; one with a default for ``b``."""
+
+    def three(a: Any, b: Any) -> Any:
+        return {"sum": a + b, "difference": a - b, "rows": tf.shape(a)[0]}
+
+    pair = {"a": ([None], "float32"), "b": ([None], "float32")}
+    with_default = tf.function(
+        lambda a, b: {"sum": a + b},
+        input_signature=[
+            tf.TensorSpec([None], "float32", "a"),
+            tf.TensorSpec([], "float32", "b"),
+        ],
+    ).get_concrete_function()
+    _save(root / "1", serving_default=_function(three, **pair), triple=_linear(3, 0), defaulted=with_default)
+    path = root / "1" / "saved_model.pb"
+    saved = SavedModel.FromString(path.read_bytes())
+    defaults = saved.meta_graphs[0].signature_def["defaulted"].defaults
+    defaults["b"].CopyFrom(tf.make_tensor_proto(10.0))
+    path.write_bytes(saved.SerializeToString())
+
+
+def write_echo(root: Path) -> None:
+    """One signature per element type: x of any shape -> y."""
+    signatures = {name: _function(lambda x: {"y": tf.identity(x)}, x=(None, name)) for name in ECHO_TYPES}
+    _save(root / "1", **signatures)
+
+
+def write_keras(root: Path) -> None:
+    """A dense layer of ones over three inputs."""
+    model = tf.keras.Sequential([tf.keras.Input([3]), tf.keras.layers.Dense(1, kernel_initializer="ones")])
+    model.export(str(root / "1"), verbose=False)
+
+
+def write_tables(root: Path) -> None:
+    """TensorFlow 1: words are looked up in an asset file and in a table made by an initializer; a variable is added."""
+    words = root / "words.txt"
+    root.mkdir(parents=True)
+    words.write_text("zero\none\ntwo\n", encoding="utf-8")
+    with tf.Graph().as_default(), v1.Session() as session:
+        asset = v1.constant(str(words))
+        v1.add_to_collection(v1.GraphKeys.ASSET_FILEPATHS, asset)
+        from_file = tf.lookup.StaticHashTable(
+            tf.lookup.TextFileInitializer(
+                asset, "string", tf.lookup.TextFileIndex.WHOLE_LINE, "int64", tf.lookup.TextFileIndex.LINE_NUMBER
+            ),
+            -1,
+        )
+        names = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(tf.constant([0, 1, 2], "int64"), ["null", "eins", "zwei"]), "?"
+        )
+        offset = v1.get_variable("offset", initializer=tf.constant(100, "int64"), use_resource=False)
+        word = v1.placeholder("string", [None], name="word")
+        number = from_file.lookup(word)
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        info = v1.saved_model.build_tensor_info
+        signature = v1.saved_model.signature_def_utils.build_signature_def(
+            {"word": info(word)},
+            {"number": info(number + offset), "name": info(names.lookup(number))},
+            "tensorflow/serving/predict",
+        )
+        builder = v1.saved_model.Builder(str(root / "1"))
+        builder.add_meta_graph_and_variables(
+            session,
+            ["serve"],
+            {"serving_default": signature},
+            assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS),
+            main_op=v1.tables_initializer(),
+        )
+        builder.save()
+    words.unlink()
+
+
+def write_slow(root: Path) -> None:
+    """Counts to ``n`` (int32 scalar) in a while loop: 1,000,000 take about a second."""
+
+    def count(n: Any) -> Any:
+        return {"counted": tf.while_loop(lambda i: i < n, lambda i: (i + 1,), (tf.constant(0),))[0]}
+
+    _save(root / "1", serving_default=_function(count, n=([], "int32")))
+
+
+WRITERS = (write_half_plus_two, write_signatures, write_echo, write_keras, write_tables, write_slow)
+
+
+def main(directory: Path) -> None:
+    """Write every kind."""
+    for write in WRITERS:
+        write(directory / write.__name__.removeprefix("write_"))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
