@@ -15,7 +15,7 @@ class ServiceTraits:
 
     Attributes:
         single_instance_reasons: why only one instance may exist; empty: as many as threads.
-        has_own_inference: a class overrides ``_inference``, so the model server may never be called.
+        has_own_inference: a class there or in an imported sibling overrides ``_inference``: perhaps no Predict is made.
     """
 
     single_instance_reasons: tuple[str, ...] = ()
@@ -40,8 +40,30 @@ def inspect_service(path: Path | None) -> ServiceTraits:
         raise PackageError(f"{place}: not valid Python: {getattr(error, 'msg', error)}") from error
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     reasons = _single_instance_reasons(tree, classes, path.name)
-    has_own_inference = any("_inference" in _names(each) for each in classes)
+    siblings = [sibling for name in _imported_names(tree) if (sibling := path.parent / f"{name}.py").is_file()]
+    has_own_inference = any("_inference" in _names(each) for each in classes) or any(map(_defines_inference, siblings))
     return ServiceTraits(tuple(reasons), has_own_inference)
+
+
+def _imported_names(tree: ast.Module) -> set[str]:
+    """The first parts of all modules that are imported, relative ones included."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported = [node.module] if node.module else [alias.name for alias in node.names]
+            names |= {name.partition(".")[0] for name in imported}
+    return names
+
+
+def _defines_inference(sibling: Path) -> bool:
+    """Whether a module beside the service has a class with an ``_inference`` that the service may inherit."""
+    try:
+        tree = ast.parse(sibling.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return False  # importing it will say so
+    return any("_inference" in _names(node) for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
 
 
 def _single_instance_reasons(tree: ast.Module, classes: list[ast.ClassDef], file_name: str) -> list[str]:

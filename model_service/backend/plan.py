@@ -137,7 +137,7 @@ def _local_plan(
 
 
 def _knows_tensor_content(binary: str) -> bool:
-    """Ask the binary for its flags; older ones end with an error at one they do not know."""
+    """Ask the binary for its flags; one that it does not know must not be given to it."""
     try:
         result = subprocess.run([binary, "--help"], capture_output=True, timeout=_HELP_TIMEOUT_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -55,8 +55,13 @@ def _run(flags: ServerFlags) -> int:
 def _choose_event_loops() -> None:
     chosen = list(filter(None, os.environ.get("GRPC_EXPERIMENTS", "").split(",")))
     known = {name.lstrip("-") for name in chosen}
-    os.environ["GRPC_EXPERIMENTS"] = ",".join([*chosen, *(f"-{name}" for name in _GRPC_EXPERIMENTS if name not in known)])
+    os.environ["GRPC_EXPERIMENTS"] = ",".join(
+        [*chosen, *(f"-{name}" for name in _GRPC_EXPERIMENTS if name not in known)]
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # everything is drained; TensorFlow's own way out takes a second and has been seen to hang

@@ -1,7 +1,8 @@
 """The ASGI edge: what a client may do to us is bounded here, before any thread is spent on it.
 
-Limits on size and time of a body, both length headers refused, overload answered at once, a client that goes away
-costs nothing more. Behind it stands a WSGI application in bounded lanes of threads.
+Limits on size and time of a body, its length compared, overload answered at once. Behind it stands a WSGI application
+in bounded lanes of threads. (Of a request with both length headers the HTTP server takes the chunks and closes the
+connection.)
 """
 
 from __future__ import annotations
@@ -54,10 +55,6 @@ class Limits:
     queue_length: int
 
 
-class _ClientGone(Exception):
-    """The client closed the connection; there is nobody to answer."""
-
-
 class Ingress:
     """An ASGI application in front of a WSGI application."""
 
@@ -79,8 +76,6 @@ class Ingress:
         except RequestError as error:
             log_refusal(request_id, scope["method"], scope["path"], error)
             response = error_response(error, request_id)
-        except _ClientGone:
-            return
         if self._access_log:
             _log_access(scope, response, request_id)
         await _send(response, send)
@@ -120,8 +115,6 @@ class Ingress:
         length = headers.get("content-length")
         if length is None:
             return None
-        if "transfer-encoding" in headers:
-            raise BadRequest("send Content-Length or Transfer-Encoding, not both")
         if not (length.isascii() and length.isdigit()):
             raise BadRequest("Content-Length must be a number of bytes")
         if int(length) > self._limits.body_bytes:
@@ -186,7 +179,8 @@ async def _within(seconds: float, awaitable: Awaitable[Result]) -> Result:
 
 def _body_part(message: Message) -> tuple[bytes, bool]:
     if message["type"] == "http.disconnect":
-        raise _ClientGone
+        # The client is gone, or has sent what is no body and may still be there to read why.
+        raise BadRequest("the body broke off")
     return message.get("body", b""), message.get("more_body", False)
 
 

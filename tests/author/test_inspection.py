@@ -128,3 +128,13 @@ def test_other_encodings(tmp_path: Path) -> None:
 def test_what_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match="cannot be read: No such file"):
         inspect_service(tmp_path / "customize_service.py")
+
+
+def test_inference_in_a_sibling_that_is_imported_counts(tmp_path: Path) -> None:
+    service = tmp_path / "customize_service.py"
+    (tmp_path / "base.py").write_text("class Base:\n    def _inference(self, data):\n        return data\n")
+    service.write_text("import os\n\nclass Service:\n    pass\n")
+    assert not inspect_service(service).has_own_inference
+    for line in ("from base import Base", "import base", "from .base import Base", "from . import base"):
+        service.write_text(f"{line}\n\nclass Service:\n    pass\n")
+        assert inspect_service(service).has_own_inference, line

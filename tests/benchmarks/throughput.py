@@ -111,9 +111,9 @@ def report(systems: list[System]) -> None:
         print(f"\n{system.name}: start {system.start_seconds:.1f} s; memory (PSS) in MB: {memory}")
         print(f"{'clients':>8} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'failed':>7}   CPU us per request")
         for clients, (run, cpu_us) in system.runs.items():
-            cpu = ", ".join(f"{role} {spent:.0f}" for role, spent in cpu_us.items() if role != "parent")
+            cpu_text = ", ".join(f"{role} {spent:.0f}" for role, spent in cpu_us.items() if role != "parent")
             p50, p99 = run.percentile_ms(50), run.percentile_ms(99)
-            print(f"{clients:>8} {run.per_second:>8.0f} {p50:>8.2f} {p99:>8.2f} {run.failures:>7}   {cpu}")
+            print(f"{clients:>8} {run.per_second:>8.0f} {p50:>8.2f} {p99:>8.2f} {run.failures:>7}   {cpu_text}")
     ours, plain = systems
     print(f"\nratios, {ours.name} to {plain.name}:")
     for clients in CLIENTS:
@@ -140,8 +140,8 @@ def main() -> None:
         shutil.copytree(HERE.parent / "packages" / "digits", package)
         shutil.copytree(saved_model, package / "model", dirs_exist_ok=True)
         systems = []
-        for start in (lambda: our_service(package), lambda: flask_in_process(saved_model)):
-            with start() as system:
+        for running in (our_service(package), flask_in_process(saved_model)):
+            with running as system:
                 measure(system, buffer.getvalue(), arguments.seconds)
                 systems.append(system)
         report(systems)
