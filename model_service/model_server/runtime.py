@@ -11,6 +11,7 @@ imported this way, the process starts again with that variable set.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -94,6 +95,7 @@ with _quiet_stderr():
     except ImportError as error:
         _start_again_with_full_package(error)
     Session(graph=Graph()).close()  # looks for devices, and talks about it
+logging.getLogger("tensorflow").setLevel(logging.WARNING)
 
 __all__ = [
     "CallableOptions",

@@ -207,6 +207,7 @@ def test_start_up_is_quiet_and_light(start: Any) -> None:
     server = start("half_plus_two")
     assert "cuda" not in server.log.lower()
     assert "deprecated" not in server.log
+    assert "tensorflow:" not in server.log
     status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="utf-8")
     resident_kb = int(status.split("VmRSS:")[1].split()[0])
     assert resident_kb < 620_000
