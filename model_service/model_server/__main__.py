@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from model_service import __version__
 from model_service.errors import ModelServiceError
 from model_service.model_server.flags import ServerFlags, parse_flags, usage
-from model_service.model_server.lifeline import bind_to_parent
 
 EXIT_FAILURE = 255  # the real server returns -1
 
@@ -34,7 +33,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(flags: ServerFlags) -> int:
-    bind_to_parent(os.environ)
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, datefmt="%Y-%m-%d %H:%M:%S", stream=sys.stderr)
     _choose_event_loops()
     from model_service.model_server import runtime

@@ -4,7 +4,7 @@
 and the error classes load in 0.7 s and 430 MB when a bare module stands in for the package while they are imported. The
 stand-in stays: nothing else in this process may import TensorFlow.
 
-The whole package is imported instead when ``MODEL_SERVICE_FULL_TENSORFLOW=1`` says so, when TensorFlow was imported
+The whole package is imported instead when ``MODEL_SERVER_FULL_TENSORFLOW=1`` says so, when TensorFlow was imported
 before, or when device plug-ins are installed, which only the package itself loads. If a future TensorFlow cannot be
 imported this way, the process starts again with that variable set.
 """
@@ -22,7 +22,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
-FULL_TENSORFLOW_VARIABLE = "MODEL_SERVICE_FULL_TENSORFLOW"
+FULL_TENSORFLOW_VARIABLE = "MODEL_SERVER_FULL_TENSORFLOW"
 _NOISE = (
     b"WARNING: All log messages before absl::InitializeLog()",
     b"failed call to cuInit",  # there is no GPU; logged as an error
@@ -63,7 +63,7 @@ def _stand_in_for_package() -> None:
     sys.modules["tensorflow"] = package
 
 
-def _start_again_with_full_package(error: ImportError) -> None:
+def _start_again_with_full_package(error: ImportError | AttributeError) -> None:
     if os.environ.get(FULL_TENSORFLOW_VARIABLE) == "1" or error.name == "tensorflow":
         raise error
     print(f"TensorFlow's runtime alone cannot be imported ({error}); importing the whole package", file=sys.stderr)
@@ -92,7 +92,7 @@ with _quiet_stderr():
         from tensorflow.python.framework.errors_impl import OpError
         from tensorflow.python.framework.ops import Graph
         from tensorflow.python.saved_model.loader_impl import SavedModelLoader
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
         _start_again_with_full_package(error)
     Session(graph=Graph()).close()  # looks for devices, and talks about it
 logging.getLogger("tensorflow").setLevel(logging.WARNING)

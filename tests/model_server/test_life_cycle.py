@@ -106,27 +106,6 @@ def test_sigterm_finishes_what_is_in_flight(start: Any, connect: Any) -> None:
             assert answer.result(10).outputs["counted"].int_val == [500_000]
 
 
-def test_it_ends_with_the_parent_that_asked_for_it(models: Path, socket_folder: Path) -> None:
-    path = socket_folder / "child.sock"
-    program = (
-        "import os, subprocess, sys, time\n"
-        "environment = {**os.environ, 'MODEL_SERVICE_PARENT_PID': str(os.getpid())}\n"
-        "command = [sys.executable, '-m', 'model_service.model_server', *sys.argv[1:]]\n"
-        "child = subprocess.Popen(command, env=environment)\n"
-        "print(child.pid, flush=True)\n"
-        "time.sleep(60)\n"
-    )
-    flags = ["--port=0", f"--grpc_socket_path={path}", f"--model_base_path={models / 'half_plus_two'}"]
-    with subprocess.Popen(
-        [sys.executable, "-c", program, *flags], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as parent:
-        assert parent.stdout is not None
-        child = int(parent.stdout.readline())
-        _wait_until(path.exists, 60)
-        parent.kill()
-    _wait_until(lambda: not Path(f"/proc/{child}").exists())
-
-
 def test_it_waits_for_a_first_version_and_swaps_in_a_second(
     start: Any, connect: Any, models: Path, tmp_path: Path
 ) -> None:
@@ -214,7 +193,7 @@ def test_start_up_is_quiet_and_light(start: Any) -> None:
 
 
 def test_the_whole_of_tensorflow_can_be_asked_for(start: Any, connect: Any) -> None:
-    client = connect(start("half_plus_two", environment={"MODEL_SERVICE_FULL_TENSORFLOW": "1"}))
+    client = connect(start("half_plus_two", environment={"MODEL_SERVER_FULL_TENSORFLOW": "1"}))
     assert client.predict(x=[[2.0]]).outputs["y"].float_val == [4.0]
 
 
