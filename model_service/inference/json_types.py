@@ -12,6 +12,7 @@ from model_service.package.schema import child_pointer
 
 JsonValue = Any  # None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for every call
 _SCALAR_TYPES = frozenset({str, int, float, bool, type(None)})
 
 
@@ -79,7 +80,7 @@ def encode_json(value: JsonValue) -> bytes:
         NotJson: text that is no valid Unicode (a lone surrogate).
     """
     try:
-        return json.dumps(value, ensure_ascii=False).encode()
+        return _ENCODER.encode(value).encode()
     except UnicodeEncodeError as error:
         raise NotJson("the result has text that is not valid Unicode (a lone surrogate)") from error
     except ValueError as error:  # an integer with thousands of digits

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import flask
+from flask.sessions import NullSession, SessionInterface
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from model_service.errors import BadRequest, HookFailed, RequestError, ResponseContractBroken
@@ -37,16 +40,14 @@ def create_app(
     """
     app = flask.Flask("model_service", static_folder=None)
     app.url_map.strict_slashes = False
+    app.url_map.redirect_defaults = False
+    app.session_interface = _NoSessions()
 
     def predict(url: str) -> flask.Response:
-        request = flask.request
-        body = Body(
-            request.environ["wsgi.input"].getvalue(),
-            request.environ["CONTENT_TYPE"],
-            request.environ["QUERY_STRING"],
-        )
+        environ = flask.request.environ
+        body = Body(environ["wsgi.input"].getvalue(), environ["CONTENT_TYPE"], environ["QUERY_STRING"])
         answer = pipeline.run(parse_request(body, max_image_pixels), url)
-        return _to_flask(answer_response(answer, _request_id()))
+        return _to_flask(answer_response(answer, environ[REQUEST_ID_KEY]))
 
     def health() -> flask.Response:
         return _to_flask(json_response(200, {"status": "OK"}))
@@ -56,11 +57,22 @@ def create_app(
         return _to_flask(json_response(200 if state.is_ready else 503, state.details))
 
     for url in urls:
-        app.add_url_rule(url, url, predict, methods=["POST"], defaults={"url": url}, provide_automatic_options=False)
+        app.add_url_rule(url, url, partial(predict, url), methods=["POST"], provide_automatic_options=False)
     app.add_url_rule("/health", "health", health, methods=["GET"], provide_automatic_options=False)
     app.add_url_rule("/ready", "ready", ready, methods=["GET"], provide_automatic_options=False)
     app.register_error_handler(Exception, _handle)
     return app
+
+
+class _NoSessions(SessionInterface):
+    """Requests share nothing; Flask would look for a cookie at each."""
+
+    def open_session(self, app: flask.Flask, request: flask.Request) -> NullSession:
+        """Return the same empty session for all."""
+        return _EMPTY_SESSION
+
+
+_EMPTY_SESSION = NullSession()
 
 
 def _handle(error: Exception) -> flask.Response:
@@ -94,5 +106,14 @@ def _request_id() -> str:
     return str(flask.request.environ[REQUEST_ID_KEY])
 
 
+class _FinishedResponse(flask.Response):
+    """A response whose headers are complete; Werkzeug would copy and look through them once more."""
+
+    def get_wsgi_headers(self, environ: Mapping[str, Any]) -> Headers:
+        """Return the headers as they are."""
+        return self.headers
+
+
 def _to_flask(response: Response) -> flask.Response:
-    return flask.Response(response.body, response.status, dict(response.headers))
+    headers = Headers([*response.headers.items(), ("Content-Length", str(len(response.body)))])
+    return _FinishedResponse(response.body, response.status, headers)
