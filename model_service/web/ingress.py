@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from model_service.auth.tokens import TokenVerifier
 from model_service.errors import BadRequest, DeadlinePassed, HookFailed, Overloaded, RequestError
+from model_service.inference.pipeline import summary
 from model_service.web.lanes import Lane
 from model_service.web.responses import Response, error_response
 
@@ -239,8 +240,9 @@ def _run_wsgi(app: WsgiApp, environ: dict[str, Any]) -> Response:
 def log_refusal(request_id: str, method: str, path: str, error: RequestError, cause: Exception | None = None) -> None:
     """Log why a request failed; with the traceback of ``cause`` where the fault is on our side."""
     level = logging.INFO if error.status < 500 and cause is None else logging.ERROR
-    text = "request %s: %s %r answered with %d: %s"
-    _log.log(level, text, request_id, method, path, error.status, error, exc_info=cause)
+    places = f" ({summary(error.violations)})" if error.violations else ""
+    text = "request %s: %s %r answered with %d: %s%s"
+    _log.log(level, text, request_id, method, path, error.status, error, places, exc_info=cause)
 
 
 def _log_access(scope: Scope, response: Response, request_id: str) -> None:
