@@ -85,17 +85,24 @@ def to_draft7(schema: object, pointer: str = "") -> dict[str, Any]:
     Raises:
         DialectError: it is no usable schema.
     """
-    translated = _translate(schema, pointer, 0)
     try:
-        Draft7Validator.check_schema(translated)
+        translated = _translate(schema, pointer, 0)
+        _check_draft7(translated, pointer)
+        _check_references(translated, translated, pointer)
+        _check_ends(translated, pointer)
+    except RecursionError as error:  # a value inside it, of enum or default, say
+        raise DialectError(pointer, "nests too deeply") from error
+    return translated
+
+
+def _check_draft7(schema: dict[str, Any], pointer: str) -> None:
+    try:
+        Draft7Validator.check_schema(schema)
     except _Draft7Error as error:
         place = pointer
         for step in error.absolute_path:
             place = child_pointer(place, step)
         raise DialectError(place, error.message) from error
-    _check_references(translated, translated, pointer)
-    _check_ends(translated, pointer)
-    return translated
 
 
 def _translate(schema: object, pointer: str, depth: int) -> dict[str, Any]:

@@ -219,7 +219,7 @@ def test_line_and_column_of_what_people_write_by_hand(make_package: MakePackage)
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
-        ('{"apis": [],}', "line 1 column 13", "not JSON"),
+        ('{"apis": [], "a"}', "line 1 column 17", "not JSON"),
         ('{\n  "apis": [] // none\n}', "line 2 column 14", "not JSON"),
         ("{'apis': []}", "line 1 column 2", "not JSON"),
         ("", "line 1 column 1", "not JSON"),
