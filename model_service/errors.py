@@ -36,10 +36,6 @@ class PackageError(ModelServiceError):
     """The package is wrong: it cannot be read, loaded or served as it is. Exit status 2."""
 
 
-class BackendStartError(ModelServiceError):
-    """The model server could not be started or found."""
-
-
 @dataclass(frozen=True)
 class Violation:
     """One place where a value breaks the declared contract.

@@ -8,8 +8,6 @@ from typing import Any
 from model_service.author.base import SingleNodeService
 from model_service.author.runtime import AuthorRuntime, current
 
-PREDICT_TIMEOUT_SECONDS = 60.0
-
 
 class _WhenFirstRead:
     """An attribute that the runtime supplies unless the author has set it.
@@ -53,7 +51,7 @@ class TfServingBaseService(SingleNodeService):
         For answers that are images or masks. The arrays may be read-only.
         """
         runtime = current()
-        return runtime.client.predict(inputs, runtime.signature, PREDICT_TIMEOUT_SECONDS)
+        return runtime.client.predict(inputs, runtime.signature)
 
 
 def _predict(service: TfServingBaseService, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,6 +72,7 @@ def _predict_as_told(
 
     Their signature need not be the one that we chose: a tensor that ours does not have is sent as its value's own type.
     """
+    from model_service.tfs.client import PREDICT_TIMEOUT_SECONDS
     from model_service.tfs.protos import predict_pb2
     from model_service.tfs.tensors import make_tensor_proto, set_tensor, to_array
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_service.errors import SettingsError
+from model_service.inference.images import DEFAULT_MAX_PIXELS
 from model_service.settings import (
     Option,
     add_options,
@@ -68,7 +69,7 @@ OPTIONS = (
     Option("auth-file", Path, None, "file of 'name token' lines; only these callers are answered", "FILE"),
     Option("no-auth", boolean, False, "answer anybody, also on an address that others can reach"),
     Option("max-body-bytes", whole_number(1, 1 << 31), 12 * 1024 * 1024, "largest request body", "N"),
-    Option("max-image-pixels", whole_number(1, 1 << 40), 178_956_970, "largest image, width x height", "N"),
+    Option("max-image-pixels", whole_number(1, 1 << 40), DEFAULT_MAX_PIXELS, "largest image, width x height", "N"),
     Option("body-timeout", positive_seconds, 20.0, "seconds a body may take to arrive", "SECONDS"),
     Option("request-timeout", positive_seconds, 65.0, "seconds until the caller gets 504", "SECONDS"),
     Option(

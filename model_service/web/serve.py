@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from model_service.auth.tokens import read_tokens
 from model_service.author.inspection import ServiceTraits, inspect_service
 from model_service.author.run_folder import make_run_folder
 from model_service.backend.plan import REMOTE, BackendPlan, SidecarOptions, choose_backend
@@ -54,8 +55,6 @@ def _serve(options: ServeOptions) -> int:
     traits = inspect_service(layout.service_path)
     request_mode, response_mode = _modes(options, config)
     if options.auth_file is not None:
-        from model_service.auth.tokens import read_tokens
-
         read_tokens(options.auth_file)
     port_holder, port = _hold_port(options.host, options.port)
     run_root = Path(tempfile.mkdtemp(prefix="model-service-"))
