@@ -35,6 +35,8 @@ Result = TypeVar("Result")
 REQUEST_ID_KEY = "model_service.request_id"
 _ids = random.Random()  # ids tell requests apart; they are no secrets
 CONTROL_PATHS = ("/health", "/ready")
+# Uploads that are still coming in take no place in the queue. Together they may hold as much as this many bodies.
+_UNFINISHED_BODIES = 16
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Ingress:
         self._verifier = verifier
         self._access_log = access_log
         self._lanes: tuple[Lane[Response], Lane[Response]] | None = None
+        self._unfinished_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -87,13 +90,11 @@ class Ingress:
             self._verifier.verify(headers)
         declared_bytes = self._declared_bytes(headers)
         lane = self._lane(is_control)
+        if lane.is_full:
+            raise Overloaded()
+        body = await self._read_body(receive, declared_bytes)
         if not lane.take_place():
             raise Overloaded()
-        try:
-            body = await self._read_body(receive, declared_bytes)
-        except BaseException:
-            lane.leave()
-            raise
         environ = _wsgi_environ(scope, headers, body, request_id)
         work = lane.run(lambda: _run_wsgi(self._wsgi_app, environ))
         try:
@@ -136,14 +137,20 @@ class Ingress:
         return body
 
     async def _collect(self, receive: Receive) -> bytes:
-        chunk, more = _body_part(await receive())
-        chunks, total = [chunk], len(chunk)
-        while more and total <= self._limits.body_bytes:
-            chunk, more = _body_part(await receive())
-            chunks.append(chunk)
-            total += len(chunk)
-        if total > self._limits.body_bytes:
-            raise self._too_large()
+        chunks: list[bytes] = []
+        total, more = 0, True
+        try:
+            while more:
+                chunk, more = _body_part(await receive())
+                chunks.append(chunk)
+                total += len(chunk)
+                self._unfinished_bytes += len(chunk)
+                if total > self._limits.body_bytes:
+                    raise self._too_large()
+                if self._unfinished_bytes > _UNFINISHED_BODIES * self._limits.body_bytes:
+                    raise Overloaded()
+        finally:
+            self._unfinished_bytes -= total
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _too_large(self) -> BadRequest:

@@ -27,16 +27,17 @@ class Lane(Generic[Result]):
         for index in range(threads):
             threading.Thread(target=self._work, name=f"{name}-{index}", daemon=True).start()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no place at the moment."""
+        return self._taken >= self._capacity
+
     def take_place(self) -> bool:
-        """Reserve a place; False when the lane is full. Every True needs one :meth:`leave` or :meth:`run`."""
-        if self._taken >= self._capacity:
+        """Reserve a place; False when the lane is full. Every True needs one :meth:`run`."""
+        if self.is_full:
             return False
         self._taken += 1
         return True
-
-    def leave(self) -> None:
-        """Give back a reserved place that was not used."""
-        self._taken -= 1
 
     def run(self, call: Callable[[], Result]) -> asyncio.Future[Result]:
         """Run ``call`` on the reserved place, which comes free when the call ends, even if nobody waits any more.

@@ -7,7 +7,7 @@ import random
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -97,6 +97,30 @@ def test_six_slow_uploads_do_not_stop_others(echo: LocalService) -> None:
         for upload in slow:
             upload.sendall(b"}")
             assert read_answer(upload, bytearray())[0] in (200, 400)
+
+
+def test_slow_uploads_take_no_place_in_the_queue(narrow: LocalService) -> None:
+    """Eighty clients that are slow to send, where one request at a time is worked on and nobody may wait."""
+    with ExitStack() as uploads:
+        for _ in range(80):
+            upload = uploads.enter_context(connect(narrow))
+            upload.sendall(HEAD + b'Content-Length: 14\r\n\r\n{"seco')
+        assert post(narrow, {"seconds": 0}).status == 200
+
+
+def test_slow_uploads_together_hold_a_bounded_number_of_bytes(serve: Serve) -> None:
+    service = serve("echo", "--max-body-bytes", "1000")
+    with ExitStack() as uploads:
+        slow = [uploads.enter_context(connect(service)) for _ in range(20)]
+        for upload in slow:
+            upload.sendall(HEAD + b"Content-Length: 1000\r\n\r\n" + b" " * 990)
+        refused = []
+        for upload in slow:
+            upload.settimeout(0.2)
+            with suppress(TimeoutError):
+                refused.append(read_answer(upload, bytearray())[0])
+    assert refused == [503] * 4
+    assert_alive(service)
 
 
 def test_slow_uploads_end_well_when_they_end(echo: LocalService) -> None:

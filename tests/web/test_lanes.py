@@ -19,13 +19,13 @@ def test_places_are_limited_and_come_free_when_the_work_ends() -> None:
         first = lane.run(work)
         assert lane.take_place()
         second = lane.run(work)
+        assert lane.is_full
         assert not lane.take_place()
         gate.set()
         assert await asyncio.wait_for(first, 10) == "test-0"
         assert await asyncio.wait_for(second, 10) == "test-0"
         assert lane.finished == 2
-        assert lane.take_place()
-        lane.leave()
+        assert not lane.is_full
 
     asyncio.run(scenario())
 
