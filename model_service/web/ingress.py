@@ -7,36 +7,29 @@ connection.)
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, TypeVar
+from typing import Any
 
 from model_service.auth.tokens import TokenVerifier
-from model_service.errors import BadRequest, DeadlinePassed, HookFailed, Overloaded, RequestError
+from model_service.errors import DeadlinePassed, HookFailed, Overloaded, RequestError
 from model_service.inference.pipeline import summary
+from model_service.web.bodies import BodyReader, Message, Receive, within
 from model_service.web.lanes import Lane
 from model_service.web.responses import Response, error_response
 
 _log = logging.getLogger(__name__)
 
 Scope = Mapping[str, Any]
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
-Result = TypeVar("Result")
 
 REQUEST_ID_KEY = "model_service.request_id"
 _ids = random.Random()  # ids tell requests apart; they are no secrets
 CONTROL_PATHS = ("/health", "/ready")
-# Uploads that are still coming in take no place in the queue. Together they may hold as much as this many bodies.
-_UNFINISHED_BODIES = 16
 
 
 @dataclass(frozen=True)
@@ -67,7 +60,7 @@ class Ingress:
         self._verifier = verifier
         self._access_log = access_log
         self._lanes: tuple[Lane[Response], Lane[Response]] | None = None
-        self._unfinished_bytes = 0
+        self._bodies = BodyReader(limits.body_bytes, limits.body_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -88,17 +81,16 @@ class Ingress:
         is_control = scope["path"] in CONTROL_PATHS
         if self._verifier is not None and not is_control:
             self._verifier.verify(headers)
-        declared_bytes = self._declared_bytes(headers)
         lane = self._lane(is_control)
         if lane.is_full:
             raise Overloaded()
-        body = await self._read_body(receive, declared_bytes)
+        body = await self._bodies.read(headers, receive)
         if not lane.take_place():
             raise Overloaded()
         environ = _wsgi_environ(scope, headers, body, request_id)
         work = lane.run(lambda: _run_wsgi(self._wsgi_app, environ))
         try:
-            return await _within(self._limits.request_seconds, work)
+            return await within(self._limits.request_seconds, work)
         except TimeoutError as error:
             raise DeadlinePassed(f"no answer within {self._limits.request_seconds:g} seconds") from error
 
@@ -112,84 +104,6 @@ class Ingress:
     def count_requests(self) -> int:
         """How many requests for predictions have been worked on."""
         return self._lanes[0].finished if self._lanes is not None else 0
-
-    def _declared_bytes(self, headers: Mapping[str, str]) -> int | None:
-        length = headers.get("content-length")
-        if length is None:
-            return None
-        if not (length.isascii() and length.isdigit()):
-            raise BadRequest("Content-Length must be a number of bytes")
-        if int(length) > self._limits.body_bytes:
-            raise self._too_large()
-        return int(length)
-
-    async def _read_body(self, receive: Receive, declared_bytes: int | None) -> bytes:
-        if declared_bytes == 0:
-            return b""
-        try:
-            body = await _within(self._limits.body_seconds, self._collect(receive))
-        except TimeoutError as error:
-            raise BadRequest(
-                f"the body did not arrive within {self._limits.body_seconds:g} seconds", status=408
-            ) from error
-        if declared_bytes is not None and len(body) != declared_bytes:
-            raise BadRequest(f"the body ended after {len(body)} of {declared_bytes} announced bytes")
-        return body
-
-    async def _collect(self, receive: Receive) -> bytes:
-        chunks: list[bytes] = []
-        total, more = 0, True
-        try:
-            while more:
-                chunk, more = _body_part(await receive())
-                chunks.append(chunk)
-                total += len(chunk)
-                self._unfinished_bytes += len(chunk)
-                if total > self._limits.body_bytes:
-                    raise self._too_large()
-                if self._unfinished_bytes > _UNFINISHED_BODIES * self._limits.body_bytes:
-                    raise Overloaded()
-        finally:
-            self._unfinished_bytes -= total
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-    def _too_large(self) -> BadRequest:
-        return BadRequest(f"the body is larger than {self._limits.body_bytes} bytes", status=413)
-
-
-async def _within(seconds: float, awaitable: Awaitable[Result]) -> Result:
-    """Await with a time limit, in this task; ``asyncio.timeout`` for Python 3.10 too, and cheaper than ``wait_for``.
-
-    Raises:
-        TimeoutError: the time is over.
-    """
-    task = asyncio.current_task()
-    is_over = False
-
-    def expire() -> None:
-        nonlocal is_over
-        is_over = True
-        if task is not None:
-            task.cancel()
-
-    timer = asyncio.get_running_loop().call_later(seconds, expire)
-    try:
-        return await awaitable
-    except asyncio.CancelledError:
-        if not is_over:
-            raise
-        if task is not None and sys.version_info >= (3, 11):
-            task.uncancel()
-        raise TimeoutError from None
-    finally:
-        timer.cancel()
-
-
-def _body_part(message: Message) -> tuple[bytes, bool]:
-    if message["type"] == "http.disconnect":
-        # The client is gone, or has sent what is no body and may still be there to read why.
-        raise BadRequest("the body broke off")
-    return message.get("body", b""), message.get("more_body", False)
 
 
 def _request_id(headers: Mapping[str, str]) -> str:
