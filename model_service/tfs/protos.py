@@ -58,6 +58,16 @@ def _import(name: str) -> Any:
         ) from error
 
 
+def message_module(name: str) -> Any:
+    """Import a further module of ``tensorflow_serving.apis``, as ``classification_pb2``, without the runtime.
+
+    Raises:
+        MessagesMissing: it is not installed.
+    """
+    with _tensorflow_stand_in():
+        return _import(f"tensorflow_serving.apis.{name}")
+
+
 with _tensorflow_stand_in():
     predict_pb2 = _import("tensorflow_serving.apis.predict_pb2")
     get_model_metadata_pb2 = _import("tensorflow_serving.apis.get_model_metadata_pb2")

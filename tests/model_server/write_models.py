@@ -119,11 +119,64 @@ def write_slow(root: Path) -> None:
     _save(root / "1", serving_default=_function(count, n=([], "int32")))
 
 
-WRITERS = (write_half_plus_two, write_signatures, write_echo, write_keras, write_tables, write_slow)
+def _parsed_x(examples: Any) -> Any:
+    return tf.io.parse_example(examples, {"x": tf.io.FixedLenFeature([1], tf.float32)})["x"]
+
+
+def write_half_plus_two_tf2(root: Path) -> None:
+    """TensorFlow 2: y = x / 2 + 2 for floats, and for tf.Examples under the names of classify and regress."""
+    examples = {"inputs": ([None], "string")}
+    _save(
+        root / "00000123",
+        serving_default=_linear(0.5, 2),
+        classify_x_to_y=_function(lambda inputs: {"scores": _parsed_x(inputs) * 0.5 + 2}, **examples),
+        regress_x_to_y=_function(lambda inputs: {"outputs": _parsed_x(inputs) * 0.5 + 2}, **examples),
+    )
+
+
+def write_saved_checkpoint(root: Path) -> None:
+    """A checkpoint with two variables and a function of any shape: y = 3 * 2 * x."""
+    checkpoint = tf.train.Checkpoint(v1=tf.Variable(3.0), v2=tf.Variable(2.0))
+    call = tf.function(lambda x: {"y": checkpoint.v1 * checkpoint.v2 * x})
+    tf.saved_model.save(checkpoint, str(root / "00000123"), call.get_concrete_function(tf.TensorSpec(None, tf.float32)))
+
+
+def write_two_functions(root: Path) -> None:
+    """Two signatures that answer 1 and 2 whatever they get."""
+    x = {"x": (None, "float32")}
+    one, two = (_function(lambda x, y=y: {"y": tf.constant([y])}, **x) for y in (1.0, 2.0))
+    _save(root / "00000123", serving_default=one, custom_signature_key=two)
+
+
+def _export_keras(root: Path, *layers: Any) -> None:
+    model = tf.keras.Sequential([tf.keras.Input([1], name="x"), *layers])
+    call = tf.function(lambda x: {"y": model(x)}, input_signature=[tf.TensorSpec([None, 1], tf.float32, "x")])
+    tf.saved_model.save(model, str(root / "00000123"), {"serving_default": call})
+
+
+def write_keras_sequential(root: Path) -> None:
+    """A Keras model that gives back its input."""
+    _export_keras(root, tf.keras.layers.Lambda(lambda x: x, name="y"))
+
+
+def write_keras_distributed(root: Path) -> None:
+    """A Keras model with a dense layer of ones, made under a strategy with a replica on each of two devices."""
+    strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+    with strategy.scope():
+        _export_keras(root, tf.keras.layers.Dense(1, kernel_initializer="ones", name="y"))
+
+
+WRITERS = (
+    *(write_half_plus_two, write_half_plus_two_tf2, write_signatures, write_echo, write_tables, write_slow),
+    *(write_keras, write_keras_sequential, write_keras_distributed, write_saved_checkpoint, write_two_functions),
+)
 
 
 def main(directory: Path) -> None:
     """Write every kind."""
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
     for write in WRITERS:
         write(directory / write.__name__.removeprefix("write_"))
 
