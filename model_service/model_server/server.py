@@ -123,7 +123,7 @@ class _loader:
             gpu_memory_fraction=flags.per_process_gpu_memory_fraction,
         )
 
-    def __call__(self, directory: Path) -> SavedModel:
+    def __call__(self, config: ModelConfig, directory: Path) -> SavedModel:
         return SavedModel(directory, self._options)
 
 
