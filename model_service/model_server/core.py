@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from model_service.model_server.classify import classify
 from model_service.model_server.manager import ModelManager, Servable
-from model_service.model_server.messages import GetModelMetadataResponse, GetModelStatusResponse, SignatureDefMap
+from model_service.model_server.messages import (
+    GetModelMetadataResponse,
+    GetModelStatusResponse,
+    ModelSpec,
+    SignatureDefMap,
+)
+from model_service.model_server.multi_inference import multi_inference
 from model_service.model_server.predict import predict
+from model_service.model_server.regress import regress
 from model_service.model_server.status import Code, ServingError
 
 _SIGNATURE_FIELD = "signature_def"
@@ -18,15 +26,30 @@ class ServerCore:
     Args:
         manager: knows the loaded models.
         as_tensor_content: Predict answers with raw bytes instead of value fields.
+        check_method_name: Classify, Regress and MultiInference refuse signatures of another method name.
     """
 
-    def __init__(self, manager: ModelManager, as_tensor_content: bool = False):
+    def __init__(self, manager: ModelManager, as_tensor_content: bool = False, check_method_name: bool = False):
         self._manager = manager
         self._as_tensor_content = as_tensor_content
+        self._check_method_name = check_method_name
 
     def predict(self, request: Any) -> Any:
         """Answer a PredictRequest."""
         return predict(self._find(request), request, self._as_tensor_content)
+
+    def classify(self, request: Any) -> Any:
+        """Answer a ClassificationRequest."""
+        return classify(self._find(request), request, self._check_method_name)
+
+    def regress(self, request: Any) -> Any:
+        """Answer a RegressionRequest."""
+        return regress(self._find(request), request, self._check_method_name)
+
+    def multi_inference(self, request: Any) -> Any:
+        """Answer a MultiInferenceRequest; its first task says which version answers all."""
+        first = request.tasks[0].model_spec if request.tasks else ModelSpec()
+        return multi_inference(self._find_spec(first), request, self._check_method_name)
 
     def get_model_metadata(self, request: Any) -> Any:
         """Answer a GetModelMetadataRequest."""
@@ -70,7 +93,9 @@ class ServerCore:
 
     def _find(self, request: Any) -> Servable:
         _require_spec(request)
-        spec = request.model_spec
+        return self._find_spec(request.model_spec)
+
+    def _find_spec(self, spec: Any) -> Servable:
         if not spec.name:
             raise ServingError(Code.INVALID_ARGUMENT, "ModelSpec has no name specified.")
         return self._manager.find(spec.name, _version_of(spec))

@@ -17,6 +17,7 @@ from model_service.model_server.runtime import (
     OpError,
     SavedModelLoader,
     Session,
+    SignatureDef,
 )
 from model_service.model_server.status import Code, ServingError
 from model_service.model_server.tensors import Array, to_array
@@ -86,6 +87,7 @@ class Signature:
         self.output_names: tuple[str, ...] = tuple(self.outputs)
         self._make_callable = make_callable
         self._callables: dict[tuple[str, ...], _RunCallable] = {}
+        self._joined: dict[tuple[str, ...], Signature] = {}
         self._lock = threading.Lock()
 
     def run(self, arrays: Sequence[Array], outputs: tuple[str, ...]) -> list[Any]:
@@ -109,6 +111,22 @@ class Signature:
             return run(*arrays)
         except OpError as error:
             raise serving_error(error) from error
+
+    def joined(self, others: Sequence[Signature]) -> Signature:
+        """Return a signature that takes this one's inputs and gives the outputs of all, each under its tensor's name.
+
+        Args:
+            others: signatures of the same model that take the same inputs.
+        """
+        names = tuple(other.name for other in others)
+        joined = self._joined.get(names)
+        if joined is None:
+            definition = SignatureDef(inputs=self.definition.inputs)
+            for signature in (self, *others):
+                for info in signature.definition.outputs.values():
+                    definition.outputs[info.name].CopyFrom(info)
+            joined = self._joined.setdefault(names, Signature(self.name, definition, self._make_callable))
+        return joined
 
     def _prepare(self, outputs: tuple[str, ...]) -> _RunCallable:
         made: _RunCallable = self._make_callable(

@@ -74,7 +74,7 @@ class ServerFlags:
     prefer_tflite_model: bool = _later(False, "Prefer model.tflite to saved_model.pb.")
     num_tflite_pools: int = _ignored(_THREADS // 4, "Pools of TensorFlow Lite interpreters.")
     num_tflite_interpreters_per_pool: int = _ignored(1, "Interpreters in each such pool.")
-    enable_signature_method_name_check: bool = _ignored(False, "Check method_name of signatures.")
+    enable_signature_method_name_check: bool = _flag(False, "Check method_name of signatures.")
     xla_cpu_compilation_enabled: bool = _ignored(False, "Enable XLA on CPUs.")
     xla_gpu_compilation_enabled: bool = _ignored(False, "Enable XLA.")
     enable_profiler: bool = _ignored(True, "Enable the profiler service.")

@@ -10,7 +10,14 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from model_service.model_server.core import ServerCore
-from model_service.model_server.messages import GetModelMetadataRequest, GetModelStatusRequest, PredictRequest
+from model_service.model_server.messages import (
+    ClassificationRequest,
+    GetModelMetadataRequest,
+    GetModelStatusRequest,
+    MultiInferenceRequest,
+    PredictRequest,
+    RegressionRequest,
+)
 from model_service.model_server.status import ServingError
 
 _log = logging.getLogger(__name__)
@@ -24,6 +31,9 @@ def add_services(server: grpc.Server, core: ServerCore) -> None:
     """Register PredictionService and ModelService on a server that has not started."""
     prediction = {
         "Predict": _handler(core.predict, PredictRequest),
+        "Classify": _handler(core.classify, ClassificationRequest),
+        "Regress": _handler(core.regress, RegressionRequest),
+        "MultiInference": _handler(core.multi_inference, MultiInferenceRequest),
         "GetModelMetadata": _handler(core.get_model_metadata, GetModelMetadataRequest),
     }
     model = {"GetModelStatus": _handler(core.get_model_status, GetModelStatusRequest)}

@@ -71,7 +71,7 @@ class LoadOptions:
     retry_seconds: float = 60.0
 
 
-LoadModel = Callable[[Path], SavedModel]
+LoadModel = Callable[[ModelConfig, Path], SavedModel]
 
 
 class ModelManager:
@@ -82,7 +82,7 @@ class ModelManager:
 
     Args:
         models: what to serve.
-        load_model: loads a version folder, or raises ServingError.
+        load_model: loads a version folder of a model, or raises ServingError.
         options: how.
     """
 
@@ -159,7 +159,7 @@ class ModelManager:
         for version in wanted:
             known = statuses.get(version)
             if known is None or (known.state is State.END and known.error is None):
-                self._load(model.name, version, found[version], max_retries)
+                self._load(model, version, found[version], max_retries)
         in_memory = [
             version for version, status in self.statuses(model.name).items() if status.state is State.AVAILABLE
         ]
@@ -169,14 +169,15 @@ class ModelManager:
             if version not in wanted:
                 self._unload(model.name, version)
 
-    def _load(self, name: str, version: int, directory: Path, max_retries: int) -> None:
+    def _load(self, config: ModelConfig, version: int, directory: Path, max_retries: int) -> None:
+        name = config.name
         label = f"{{name: {name} version: {version}}}"
         self._set_status(name, version, VersionStatus(State.LOADING))
         _log.info("Loading servable version %s from %s", label, directory)
         started = time.monotonic()
         for attempt in range(max_retries + 1):
             try:
-                model = self._load_model(directory)
+                model = self._load_model(config, directory)
                 break
             except ServingError as error:
                 _log.error("Loading servable: %s failed: %s", label, error)

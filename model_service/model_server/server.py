@@ -63,7 +63,10 @@ class Server:
     def _serve(self) -> None:
         flags = self._flags
         server = grpc.server(self._pool, options=_grpc_options(flags))
-        add_services(server, ServerCore(self._manager, flags.enable_serialization_as_tensor_content))
+        core = ServerCore(
+            self._manager, flags.enable_serialization_as_tensor_content, flags.enable_signature_method_name_check
+        )
+        add_services(server, core)
         health = add_health_service(server) if flags.enable_grpc_healthcheck_service else None
         tcp_address = f"0.0.0.0:{flags.port}"
         if flags.port:
@@ -123,7 +126,7 @@ class _loader:
             gpu_memory_fraction=flags.per_process_gpu_memory_fraction,
         )
 
-    def __call__(self, directory: Path) -> SavedModel:
+    def __call__(self, config: ModelConfig, directory: Path) -> SavedModel:
         return SavedModel(directory, self._options)
 
 

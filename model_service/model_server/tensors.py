@@ -163,17 +163,18 @@ def _string_or_refuse(array: Array) -> ElementType:
 def _fill_values(proto: Any, array: Array, element: ElementType) -> None:
     tag = _RAW_TAGS.get(element.field)
     if tag is not None:
-        proto.MergeFromString(tag + _varint(array.nbytes) + array.tobytes())
+        proto.MergeFromString(tag + varint(array.nbytes) + array.tobytes())
         return
     flat = array.reshape(-1).view(element.field_numpy)
     tag = _VARINT_TAGS.get(element.field)
     if tag is not None and flat.min() >= 0 and flat.max() < 0x80:  # a small number is its own varint
-        proto.MergeFromString(tag + _varint(flat.size) + flat.astype(np.uint8).tobytes())
+        proto.MergeFromString(tag + varint(flat.size) + flat.astype(np.uint8).tobytes())
         return
     getattr(proto, element.field).extend(flat.tolist())
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """Return a number in the variable-length form of protobuf."""
     encoded = bytearray()
     while number > 0x7F:
         encoded.append(number & 0x7F | 0x80)

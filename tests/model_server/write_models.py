@@ -31,10 +31,60 @@ def _linear(factor: float, term: float) -> Any:
     return _function(lambda x: {"y": x * factor + term}, x=([None, 1], "float32"))
 
 
+def _save_half_plus(term: float, directory: Path) -> None:
+    """TensorFlow 1: y = x / 2 + term, x float32 [?, 1], for Predict, and for Classify and Regress of examples with x.
+
+    ``labelled`` has classes and scores, ``labels`` only classes; the last ones fit neither method.
+    """
+    info = v1.saved_model.build_tensor_info
+    with tf.Graph().as_default(), v1.Session() as session:
+        examples = v1.placeholder("string", [None], name="tf_example")
+        parsed = v1.io.parse_example(examples, {"x": tf.io.FixedLenFeature([1], "float32")})
+        x = tf.identity(parsed["x"], name="x")
+        factor = v1.get_variable("factor", initializer=0.5, use_resource=False)
+        y = tf.add(x * factor, term, name="y")
+        both = tf.concat([y, x], 1)
+        labels = tf.strings.as_string(both, precision=1)
+        classes = info(tf.concat([labels, tf.fill(tf.shape(x), "last")], 1))
+        methods = {name: f"tensorflow/serving/{name}" for name in ("classify", "predict", "regress")}
+        plans = {
+            "serving_default": (x, {"y": info(y)}, "predict"),
+            "classify_x_to_y": (examples, {"scores": info(y)}, "classify"),
+            "regress_x_to_y": (examples, {"outputs": info(y)}, "regress"),
+            "regress_vector": (examples, {"outputs": info(tf.squeeze(y, 1))}, "regress"),
+            "labelled": (examples, {"scores": info(both), "classes": info(labels)}, "classify"),
+            "labels": (examples, {"classes": info(labels)}, "classify"),
+            "no_batch": (examples, {"scores": info(tf.reduce_sum(both, 0)), "classes": info(labels)}, "classify"),
+            "integers": (examples, {"scores": info(tf.cast(both, "int64"))}, "classify"),
+            "short": (examples, {"scores": info(both[:1])}, "classify"),
+            "uneven": (examples, {"scores": info(both), "classes": classes}, "classify"),
+            "wide": (examples, {"outputs": info(both)}, "regress"),
+            "one_number": (examples, {"outputs": info(y[:1])}, "regress"),
+            "doubles": (examples, {"outputs": info(tf.cast(y, "float64"))}, "regress"),
+            "floats_in": (x, {"outputs": info(y)}, "regress"),
+            "misnamed": (examples, {"value": info(y)}, "regress"),
+        }
+        signatures = {
+            name: v1.saved_model.signature_def_utils.build_signature_def(
+                {"x" if method == "predict" else "inputs": info(fed)}, outputs, methods[method]
+            )
+            for name, (fed, outputs, method) in plans.items()
+        }
+        session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.Builder(str(directory))
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+        builder.save()
+
+
 def write_half_plus_two(root: Path) -> None:
-    """Versions 7 (y = x / 2 + 2) and 123 (y = x / 2 + 3), x float32 [?, 1]."""
-    _save(root / "00000007", serving_default=_linear(0.5, 2))
-    _save(root / "00000123", serving_default=_linear(0.5, 3))
+    """Versions 7 (y = x / 2 + 2) and 123 (y = x / 2 + 3)."""
+    _save_half_plus(2, root / "00000007")
+    _save_half_plus(3, root / "00000123")
+
+
+def write_half_plus_three(root: Path) -> None:
+    """Version 123, y = x / 2 + 3."""
+    _save_half_plus(3, root / "00000123")
 
 
 def write_signatures(root: Path) -> None:
@@ -167,7 +217,8 @@ def write_keras_distributed(root: Path) -> None:
 
 
 WRITERS = (
-    *(write_half_plus_two, write_half_plus_two_tf2, write_signatures, write_echo, write_tables, write_slow),
+    *(write_half_plus_two, write_half_plus_two_tf2, write_half_plus_three),
+    *(write_signatures, write_echo, write_tables, write_slow),
     *(write_keras, write_keras_sequential, write_keras_distributed, write_saved_checkpoint, write_two_functions),
 )
 
