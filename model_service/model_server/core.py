@@ -49,7 +49,7 @@ class ServerCore:
     def multi_inference(self, request: Any) -> Any:
         """Answer a MultiInferenceRequest; its first task says which version answers all."""
         first = request.tasks[0].model_spec if request.tasks else ModelSpec()
-        return multi_inference(self._find_spec(first), request, self._check_method_name)
+        return multi_inference(self.find(first), request, self._check_method_name)
 
     def get_model_metadata(self, request: Any) -> Any:
         """Answer a GetModelMetadataRequest."""
@@ -93,9 +93,10 @@ class ServerCore:
 
     def _find(self, request: Any) -> Servable:
         _require_spec(request)
-        return self._find_spec(request.model_spec)
+        return self.find(request.model_spec)
 
-    def _find_spec(self, spec: Any) -> Servable:
+    def find(self, spec: Any) -> Servable:
+        """Return the version that a ModelSpec names."""
         if not spec.name:
             raise ServingError(Code.INVALID_ARGUMENT, "ModelSpec has no name specified.")
         return self._manager.find(spec.name, _version_of(spec))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from model_service.model_server.dtypes import type_name
@@ -42,6 +42,23 @@ def predict(servable: Servable, request: Any, as_tensor_content: bool) -> Any:
     except ValueError as error:
         raise ServingError(Code.UNIMPLEMENTED, str(error)) from error
     return response
+
+
+def predict_arrays(signature: Signature, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """Answer a prediction whose tensors came in no message.
+
+    Args:
+        signature: the one to run.
+        arrays: one array of the right element type per input without a default, by alias.
+
+    Returns:
+        An array, or bytes for a scalar string, per output, by alias.
+
+    Raises:
+        ServingError: the model refuses the arrays or fails.
+    """
+    ordered = [arrays.get(entry.alias, entry.default) for entry in signature.inputs]
+    return dict(zip(signature.output_names, signature.run(ordered, signature.output_names), strict=True))
 
 
 def find_signature(servable: Servable, name: str) -> Signature:

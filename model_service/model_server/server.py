@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -20,8 +21,12 @@ from model_service.model_server.grpc_services import add_health_service, add_ser
 from model_service.model_server.manager import LoadOptions, ModelConfig, ModelManager
 from model_service.model_server.sockets import UnixSocket, listen_tcp
 
+if TYPE_CHECKING:
+    from model_service.model_server.rest.server import RestServer
+
 _log = logging.getLogger(__name__)
 
+_HOST = "0.0.0.0"  # as the real server
 _DRAIN_SECONDS = 15.0
 _THREAD_END_SECONDS = 1.0
 _MAX_MESSAGE_BYTES = 2**31 - 1  # the real server's
@@ -68,12 +73,13 @@ class Server:
         )
         add_services(server, core)
         health = add_health_service(server) if flags.enable_grpc_healthcheck_service else None
-        tcp_address = f"0.0.0.0:{flags.port}"
+        tcp_address = f"{_HOST}:{flags.port}"
         if flags.port:
             listen_tcp(server, tcp_address)
         if self._unix_socket is not None:
             self._unix_socket.listen(server)
         server.start()
+        rest = self._start_rest(core)
         if flags.port:
             _log.info("Running gRPC ModelServer at %s ...", tcp_address)
         if self._unix_socket is not None:
@@ -81,8 +87,29 @@ class Server:
         self._stop.wait()
         if health is not None:
             health.enter_graceful_shutdown()
-        server.stop(_DRAIN_SECONDS).wait()
+        drained = server.stop(_DRAIN_SECONDS)
+        if rest is not None:
+            rest.stop(_DRAIN_SECONDS)
+        drained.wait()
         self._end_threads()
+
+    def _start_rest(self, core: ServerCore) -> RestServer | None:
+        flags = self._flags
+        if not flags.rest_api_port:
+            return None
+        from model_service.model_server.rest.api import RestApi
+        from model_service.model_server.rest.server import RestOptions, RestServer
+
+        options = RestOptions(
+            host=_HOST,
+            port=flags.rest_api_port,
+            threads=flags.rest_api_num_threads,
+            timeout_seconds=flags.rest_api_timeout_in_ms / 1000,
+            has_cors=flags.rest_api_enable_cors_support,
+        )
+        rest = RestServer(RestApi(core), options, {})
+        rest.start()
+        return rest
 
     def _end_threads(self) -> None:
         """Wait for the threads that work on calls; a call that outlived the grace must not hold up the end."""

@@ -130,13 +130,13 @@ def add_example(request: Any) -> Any:
 
 @public("testGetModelStatus")
 def test_get_model_status(run: RunServer) -> None:
-    statuses = run("half_plus_two").client.status().model_version_status
+    statuses = run("plus_two").client.status().model_version_status
     assert [(status.version, status.status.error_code) for status in statuses] == [(VERSION, 0)]
 
 
 @public("testGetModelMetadata")
 def test_get_model_metadata(run: RunServer) -> None:
-    client = run("half_plus_two").client
+    client = run("plus_two").client
     answer = client.prediction.GetModelMetadata(client.metadata_request("signature_def"), CALL_SECONDS)
     assert (answer.model_spec.name, answer.model_spec.version.value) == ("default", VERSION)
     assert list(answer.metadata) == ["signature_def"]
@@ -144,7 +144,7 @@ def test_get_model_metadata(run: RunServer) -> None:
 
 @public("testClassify")
 @public("testClassifyTf2")
-@pytest.mark.parametrize("kind", ["half_plus_two", "half_plus_two_tf2"])
+@pytest.mark.parametrize("kind", ["plus_two", "half_plus_two_tf2"])
 def test_classify(run: RunServer, kind: str) -> None:
     request = add_example(classification_pb2.ClassificationRequest())
     request.model_spec.name = "default"
@@ -157,7 +157,7 @@ def test_classify(run: RunServer, kind: str) -> None:
 
 @public("testRegress")
 @public("testRegressTf2")
-@pytest.mark.parametrize("kind", ["half_plus_two", "half_plus_two_tf2"])
+@pytest.mark.parametrize("kind", ["plus_two", "half_plus_two_tf2"])
 def test_regress(run: RunServer, kind: str) -> None:
     request = add_example(regression_pb2.RegressionRequest())
     request.model_spec.name = "default"
@@ -170,7 +170,7 @@ def test_regress(run: RunServer, kind: str) -> None:
 
 @public("testMultiInference")
 @public("testMultiInferenceTf2")
-@pytest.mark.parametrize("kind", ["half_plus_two", "half_plus_two_tf2"])
+@pytest.mark.parametrize("kind", ["plus_two", "half_plus_two_tf2"])
 def test_multi_inference(run: RunServer, kind: str) -> None:
     request = add_example(inference_pb2.MultiInferenceRequest())
     for method in ("regress", "classify"):
@@ -190,7 +190,7 @@ def test_multi_inference(run: RunServer, kind: str) -> None:
 @pytest.mark.parametrize("y_only", [False, True])
 def test_predict_saved_model(run: RunServer, y_only: bool) -> None:
     """A feed of rank 1 for a placeholder of rank 2 is what Python's ``Session`` refuses."""
-    assert run("half_plus_two").predict(y_only=y_only) == 3.0
+    assert run("plus_two").predict(y_only=y_only) == 3.0
 
 
 def config_text(**models: Path) -> str:
@@ -202,9 +202,7 @@ def config_text(**models: Path) -> str:
 @public("testGoodModelConfig")
 def test_good_model_config(run: RunServer, models: Path, tmp_path: Path) -> None:
     path = tmp_path / "good.conf"
-    path.write_text(
-        config_text(half_plus_two=models / "half_plus_two", half_plus_three=models / "half_plus_three"), "utf-8"
-    )
+    path.write_text(config_text(half_plus_two=models / "plus_two", half_plus_three=models / "half_plus_three"), "utf-8")
     server = run("", f"--model_config_file={path}")
     for y_only in (False, True):
         assert server.predict("half_plus_two", y_only=y_only) == 3.0
@@ -215,7 +213,7 @@ def test_good_model_config(run: RunServer, models: Path, tmp_path: Path) -> None
 def test_bad_model_config(start: Starts, tmp_path: Path) -> None:
     path = tmp_path / "bad.conf"
     path.write_text("improperly formatted file", "utf-8")
-    server = start("half_plus_two", f"--port={free_port()}", f"--model_config_file={path}", ready=False)
+    server = start("plus_two", f"--port={free_port()}", f"--model_config_file={path}", ready=False)
     assert server.wait() != 0
     assert "Error parsing text-format tensorflow.serving.ModelServerConfig" in server.log
 
@@ -225,7 +223,7 @@ def test_bad_model_config(start: Starts, tmp_path: Path) -> None:
 def test_model_config_reload(run: RunServer, models: Path, tmp_path: Path) -> None:
     """Two servers read the same file; one of them looks at it again."""
     path = tmp_path / "models.conf"
-    path.write_text(config_text(half_plus_two=models / "half_plus_two"), "utf-8")
+    path.write_text(config_text(half_plus_two=models / "plus_two"), "utf-8")
     polling, idle = (
         run("", f"--model_config_file={path}", f"--model_config_file_poll_wait_seconds={seconds}") for seconds in (1, 0)
     )
@@ -251,45 +249,45 @@ def can_predict(server: Server, model: str) -> bool:
 @public("testGoodGrpcChannelArgs")
 def test_good_grpc_channel_arguments(run: RunServer) -> None:
     arguments = "grpc.max_connection_age_ms=2000,grpc.lb_policy_name=grpclb"
-    assert run("half_plus_two", f"--grpc_channel_arguments={arguments}").predict() == 3.0
+    assert run("plus_two", f"--grpc_channel_arguments={arguments}").predict() == 3.0
 
 
 @public("testClassifyREST")
 def test_classify_rest(run: RunServer) -> None:
     body = {"signature_name": "classify_x_to_y", "examples": [{"x": 2.0}]}
-    answer = run("half_plus_two").rest("/v1/models/default:classify", body)
+    answer = run("plus_two").rest("/v1/models/default:classify", body)
     assert json.loads(answer) == {"results": [[["", 3.0]]]}
 
 
 @public("testRegressREST")
 def test_regress_rest(run: RunServer) -> None:
     body = {"signature_name": "regress_x_to_y", "examples": [{"x": 2.0}]}
-    answer = run("half_plus_two").rest("/v1/models/default:regress", body)
+    answer = run("plus_two").rest("/v1/models/default:regress", body)
     assert json.loads(answer) == {"results": [3.0]}
 
 
 @public("testPredictREST")
 def test_predict_rest(run: RunServer) -> None:
-    answer = run("half_plus_two").rest("/v1/models/default:predict", {"instances": [2.0, 3.0, 4.0]})
+    answer = run("plus_two").rest("/v1/models/default:predict", {"instances": [2.0, 3.0, 4.0]})
     assert json.loads(answer) == {"predictions": [3.0, 3.5, 4.0]}
 
 
 @public("testPredictColumnarREST")
 def test_predict_columnar_rest(run: RunServer) -> None:
-    answer = run("half_plus_two").rest("/v1/models/default:predict", {"inputs": [2.0, 3.0, 4.0]})
+    answer = run("plus_two").rest("/v1/models/default:predict", {"inputs": [2.0, 3.0, 4.0]})
     assert json.loads(answer) == {"outputs": [3.0, 3.5, 4.0]}
 
 
 @public("testGetStatusREST")
 def test_get_status_rest(run: RunServer) -> None:
     status = {"version": "123", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
-    answer = run("half_plus_two").rest("/v1/models/default")
+    answer = run("plus_two").rest("/v1/models/default")
     assert json.loads(answer) == {"model_version_status": [status]}
 
 
 @public("testGetModelMetadataREST")
 def test_get_model_metadata_rest(run: RunServer) -> None:
-    metadata = json.loads(run("half_plus_two").rest("/v1/models/default/metadata"))
+    metadata = json.loads(run("plus_two").rest("/v1/models/default/metadata"))
     assert metadata["model_spec"] == {"name": "default", "signature_name": "", "version": "123"}
     signatures = metadata["metadata"]["signature_def"]["signature_def"]
     assert set(signatures) >= {"serving_default", "classify_x_to_y", "regress_x_to_y"}
@@ -309,7 +307,7 @@ def test_get_model_metadata_rest(run: RunServer) -> None:
 def test_prometheus_endpoint(run: RunServer, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("monitoring") / "monitoring.conf"
     path.write_text('prometheus_config: { enable: true, path: "/monitoring/prometheus/metrics" }', "utf-8")
-    server = run("half_plus_two", f"--monitoring_config_file={path}")
+    server = run("plus_two", f"--monitoring_config_file={path}")
     server.predict()
     page = server.rest("/monitoring/prometheus/metrics")
     assert "# TYPE" in page
@@ -318,7 +316,7 @@ def test_prometheus_endpoint(run: RunServer, tmp_path_factory: pytest.TempPathFa
 
 @public("testPredictUDS")
 def test_predict_over_a_unix_socket(run: RunServer) -> None:
-    server = run("half_plus_two")
+    server = run("plus_two")
     path = next(flag.partition("=")[2] for flag in server.process.flags if flag.startswith("--grpc_socket_path="))
     server = Server(server.process, 0, server.rest_port, "default")
     server.client = Client(f"unix:{path}", "default")
@@ -327,7 +325,7 @@ def test_predict_over_a_unix_socket(run: RunServer) -> None:
 
 @public("testPredictOnTfLite")
 @public("testPredictWithSignatureDefOnTfLite")
-@pytest.mark.parametrize("kind", ["half_plus_two_tflite", "half_plus_two_tflite_with_sigdef"])
+@pytest.mark.parametrize("kind", ["tflite", "tflite_with_signature"])
 def test_predict_on_tensorflow_lite(run: RunServer, kind: str) -> None:
     assert run(kind, "--prefer_tflite_model=true").predict() == 3.0
 
@@ -354,7 +352,7 @@ def test_keras_saved_models(run: RunServer, kind: str) -> None:
 @public("test_profiler_service_with_valid_trace_request")
 def test_profiler_service(run: RunServer, tmp_path: Path) -> None:
     """TensorFlow's own profiler client takes a trace of one second while predictions run."""
-    server = run("half_plus_two")
+    server = run("plus_two")
     script = (
         "import sys; from tensorflow.python.profiler import profiler_client; "
         "profiler_client.trace(sys.argv[1], sys.argv[2], 1000, '', 10)"

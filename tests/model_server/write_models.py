@@ -82,6 +82,11 @@ def write_half_plus_two(root: Path) -> None:
     _save_half_plus(3, root / "00000123")
 
 
+def write_plus_two(root: Path) -> None:
+    """Version 123 alone, y = x / 2 + 2, as in the real server's test suite."""
+    _save_half_plus(2, root / "00000123")
+
+
 def write_half_plus_three(root: Path) -> None:
     """Version 123, y = x / 2 + 3."""
     _save_half_plus(3, root / "00000123")
@@ -217,7 +222,7 @@ def write_keras_distributed(root: Path) -> None:
 
 
 WRITERS = (
-    *(write_half_plus_two, write_half_plus_two_tf2, write_half_plus_three),
+    *(write_half_plus_two, write_plus_two, write_half_plus_two_tf2, write_half_plus_three),
     *(write_signatures, write_echo, write_tables, write_slow),
     *(write_keras, write_keras_sequential, write_keras_distributed, write_saved_checkpoint, write_two_functions),
 )
