@@ -57,7 +57,9 @@ def predict_arrays(signature: Signature, arrays: Mapping[str, Array]) -> dict[st
     Raises:
         ServingError: the model refuses the arrays or fails.
     """
-    ordered = [arrays.get(entry.alias, entry.default) for entry in signature.inputs]
+    defaults = {entry.alias: entry.default for entry in signature.inputs if entry.default is not None}
+    given = {**defaults, **arrays}
+    ordered = [given[entry.alias] for entry in signature.inputs]
     return dict(zip(signature.output_names, signature.run(ordered, signature.output_names), strict=True))
 
 

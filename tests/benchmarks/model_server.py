@@ -82,7 +82,7 @@ def _run_clients(target: str, clients: int, seconds: float) -> None:
 
     def drive(deadline: float) -> None:
         with grpc.insecure_channel(target, [("grpc.use_local_subchannel_pool", 1)]) as channel:
-            predict = channel.unary_unary(PREDICT)
+            predict: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(PREDICT)
             while (started := time.perf_counter()) < deadline:
                 predict(content, timeout=30)
                 latencies.append(time.perf_counter() - started)

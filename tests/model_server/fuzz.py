@@ -1,4 +1,4 @@
-"""A seeded generator of requests that no honest client sends: random, truncated, mutated, oversized, and well-formed lies."""
+"""A seeded generator of requests no honest client sends: random, truncated, mutated, oversized, well-formed lies."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from model_service.tfs.protos import (
-    classification_pb2,
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    inference_pb2,
-    predict_pb2,
-    regression_pb2,
-)
+from model_service.tfs.protos import get_model_metadata_pb2, get_model_status_pb2, message_module, predict_pb2
+
+classification_pb2 = message_module("classification_pb2")
+inference_pb2 = message_module("inference_pb2")
+regression_pb2 = message_module("regression_pb2")
 
 _PREDICTION = "/tensorflow.serving.PredictionService"
 _MODEL = "/tensorflow.serving.ModelService"

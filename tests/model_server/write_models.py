@@ -205,8 +205,11 @@ def write_two_functions(root: Path) -> None:
 
 def _export_keras(root: Path, *layers: Any) -> None:
     model = tf.keras.Sequential([tf.keras.Input([1], name="x"), *layers])
-    call = tf.function(lambda x: {"y": model(x)}, input_signature=[tf.TensorSpec([None, 1], tf.float32, "x")])
-    tf.saved_model.save(model, str(root / "00000123"), {"serving_default": call})
+    archive = tf.keras.export.ExportArchive()
+    archive.track(model)
+    signature = [tf.TensorSpec([None, 1], tf.float32, "x")]
+    archive.add_endpoint("serving_default", lambda x: {"y": model(x)}, input_signature=signature)
+    archive.write_out(str(root / "00000123"), verbose=False)
 
 
 def write_keras_sequential(root: Path) -> None:
