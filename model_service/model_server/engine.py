@@ -14,16 +14,19 @@ from model_service.model_server.runtime import (
     ConfigProto,
     Graph,
     MetaGraphDef,
+    NotFoundError,
     OpError,
     SavedModelLoader,
     Session,
     SignatureDef,
+    load_text_operations,
 )
 from model_service.model_server.status import Code, ServingError
 from model_service.model_server.tensors import Array, to_array
 
 _RunCallable = Callable[..., list[Any]]
 
+_UNKNOWN_OPERATION = "Op type not registered"
 _SAVED_MODEL_NAMES = ("saved_model.pb", "saved_model.pbtxt")
 # A graph this small is done before another thread has woken up: it runs in the thread of its request (12 us of CPU a
 # call instead of 63). Bigger ones may have branches that are worth running side by side.
@@ -154,9 +157,8 @@ class SavedModel:
                 f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {directory}. Check that "
                 "the directory exists and that you have the right permissions for accessing it.",
             )
-        self._session = Session(graph=Graph(), config=_session_config(options))
         with _load_errors():
-            meta_graph = _load(self._session, directory, options.tags)
+            self._session, meta_graph = _load(directory, options)
             self._inter_op_pool = _choose_pool(meta_graph, options)
             self.signatures: Mapping[str, Signature] = {
                 name: Signature(name, definition, self._make_callable)
@@ -177,8 +179,9 @@ def serving_error(error: Any) -> ServingError:
     return ServingError(Code(error.error_code), error.message)
 
 
-def _load(session: Any, directory: Path, tags: Sequence[str]) -> Any:
+def _load(directory: Path, options: EngineOptions) -> tuple[Session, MetaGraphDef]:
     loader = SavedModelLoader(str(directory))
+    tags = options.tags
     try:
         loader.get_meta_graph_def_from_tags(tags)
     except RuntimeError as error:
@@ -187,8 +190,14 @@ def _load(session: Any, directory: Path, tags: Sequence[str]) -> Any:
             f"Could not find meta graph def matching supplied tags: {{ {' '.join(tags)} }}. To inspect available "
             "tag-sets in the SavedModel, please use the SavedModel CLI: `saved_model_cli`",
         ) from error
-    with session.graph.as_default():
-        return loader.load(session, tags)
+    session = Session(graph=Graph(), config=_session_config(options))
+    try:
+        with session.graph.as_default():
+            return session, loader.load(session, tags)
+    except NotFoundError as error:
+        if _UNKNOWN_OPERATION not in error.message or not load_text_operations():
+            raise
+    return _load(directory, options)
 
 
 @contextmanager

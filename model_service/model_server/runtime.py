@@ -23,6 +23,7 @@ from pathlib import Path
 from types import ModuleType
 
 FULL_TENSORFLOW_VARIABLE = "MODEL_SERVER_FULL_TENSORFLOW"
+_loaded_packages: set[str] = set()
 _NOISE = (
     b"WARNING: All log messages before absl::InitializeLog()",
     b"failed call to cuInit",  # there is no GPU; logged as an error
@@ -71,6 +72,22 @@ def _start_again_with_full_package(error: ImportError | AttributeError) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "model_service.model_server", *sys.argv[1:]])
 
 
+def load_text_operations() -> bool:
+    """Register the operations of tensorflow-text, which the real server has built in.
+
+    Returns:
+        Whether there are any that were not registered before: False when the package is not installed.
+    """
+    spec = PathFinder.find_spec("tensorflow_text")
+    if spec is None or spec.origin is None or spec.origin in _loaded_packages:
+        return False
+    _loaded_packages.add(spec.origin)
+    libraries = sorted(Path(spec.origin).parent.glob("python/**/_*.so"))
+    for library in libraries:
+        load_op_library(str(library))
+    return bool(libraries)
+
+
 def library_version() -> str:
     """Return the version of the installed TensorFlow, ``unknown`` if its metadata are missing."""
     for distribution in ("tensorflow", "tensorflow-cpu"):
@@ -89,7 +106,8 @@ with _quiet_stderr():
         from tensorflow.core.protobuf.config_pb2 import CallableOptions, ConfigProto
         from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, SignatureDef
         from tensorflow.python.client.session import Session
-        from tensorflow.python.framework.errors_impl import OpError
+        from tensorflow.python.framework.errors_impl import NotFoundError, OpError
+        from tensorflow.python.framework.load_library import load_op_library
         from tensorflow.python.framework.ops import Graph
         from tensorflow.python.saved_model.loader_impl import SavedModelLoader
     except (ImportError, AttributeError) as error:
@@ -102,9 +120,12 @@ __all__ = [
     "ConfigProto",
     "Graph",
     "MetaGraphDef",
+    "NotFoundError",
     "OpError",
     "SavedModelLoader",
     "Session",
     "SignatureDef",
     "TensorProto",
+    "load_op_library",
+    "load_text_operations",
 ]

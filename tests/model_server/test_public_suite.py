@@ -411,7 +411,7 @@ def test_profiler_service(run: RunServer, tmp_path: Path) -> None:
 @pytest.mark.skipif(find_spec("tensorflow_text") is None, reason="there is no tensorflow-text for this TensorFlow")
 def test_tensorflow_text(run: RunServer) -> None:
     """Its operations are loaded from the installed package when a model needs them."""
-    assert run("text_length").predict() == 3.0
+    assert run("text").predict() == 3.0
 
 
 def test_the_whole_suite_is_covered() -> None:

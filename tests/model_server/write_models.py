@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +225,21 @@ def write_keras_distributed(root: Path) -> None:
         _export_keras(root, tf.keras.layers.Dense(1, kernel_initializer="ones", name="y"))
 
 
+def write_text(root: Path) -> None:
+    """Operations of tensorflow-text: y = x + the number of words in "hello"; nothing where it is not installed."""
+    if find_spec("tensorflow_text") is None:
+        return
+    import tensorflow_text  # type: ignore[import-untyped]
+
+    def add_words(x: Any) -> Any:
+        words = tensorflow_text.WhitespaceTokenizer().tokenize(["hello"]).flat_values
+        return {"y": x + tf.cast(tf.size(words), tf.float32)}
+
+    _save(root / "00000123", serving_default=_function(add_words, x=([None], "float32")))
+
+
 WRITERS = (
+    write_text,
     *(write_half_plus_two, write_plus_two, write_half_plus_two_tf2, write_half_plus_three),
     *(write_signatures, write_echo, write_tables, write_slow),
     *(write_keras, write_keras_sequential, write_keras_distributed, write_saved_checkpoint, write_two_functions),
