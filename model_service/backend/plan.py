@@ -130,6 +130,7 @@ def _local_plan(
         f"--grpc_socket_path={socket_path}",
         f"--model_name={options.model_name}",
         f"--model_base_path={options.model_base_path}",
+        "--max_num_load_retries=0",  # a package that is broken now is so in a minute; say it at once
     ]
     if knows_tensor_content:
         flags.append(f"--{_TENSOR_CONTENT_FLAG}=true")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
 from model_service.model_server.classify import classify
@@ -10,12 +12,16 @@ from model_service.model_server.messages import (
     GetModelMetadataResponse,
     GetModelStatusResponse,
     ModelSpec,
+    ReloadConfigResponse,
     SignatureDefMap,
 )
 from model_service.model_server.multi_inference import multi_inference
 from model_service.model_server.predict import predict
 from model_service.model_server.regress import regress
+from model_service.model_server.served_models import ServedModels
 from model_service.model_server.status import Code, ServingError
+
+_log = logging.getLogger(__name__)
 
 _SIGNATURE_FIELD = "signature_def"
 
@@ -25,12 +31,20 @@ class ServerCore:
 
     Args:
         manager: knows the loaded models.
+        models: knows the labels, and changes the set of models.
         as_tensor_content: Predict answers with raw bytes instead of value fields.
         check_method_name: Classify, Regress and MultiInference refuse signatures of another method name.
     """
 
-    def __init__(self, manager: ModelManager, as_tensor_content: bool = False, check_method_name: bool = False):
+    def __init__(
+        self,
+        manager: ModelManager,
+        models: ServedModels,
+        as_tensor_content: bool = False,
+        check_method_name: bool = False,
+    ):
         self._manager = manager
+        self._models = models
         self._as_tensor_content = as_tensor_content
         self._check_method_name = check_method_name
 
@@ -74,7 +88,7 @@ class ServerCore:
     def get_model_status(self, request: Any) -> Any:
         """Answer a GetModelStatusRequest."""
         _require_spec(request)
-        name, version = request.model_spec.name, _version_of(request.model_spec)
+        name, version = request.model_spec.name, self._version_of(request.model_spec)
         statuses = self._manager.statuses(name)
         if not statuses:
             raise ServingError(Code.NOT_FOUND, f"Could not find any versions of model {name}")
@@ -91,6 +105,22 @@ class ServerCore:
                 entry.status.error_message = status.error.message
         return response
 
+    def reload_config(self, request: Any, is_wanted: Callable[[], bool]) -> Any:
+        """Answer a ReloadConfigRequest when its new models are in memory, or cannot be loaded.
+
+        Args:
+            request: the request.
+            is_wanted: asked now and then whether the caller still waits.
+        """
+        try:
+            self._models.reload(request.config, is_wanted)
+        except ServingError as error:
+            _log.error("ReloadConfig failed: %s", error.message)
+            raise
+        response = ReloadConfigResponse()
+        response.status.SetInParent()
+        return response
+
     def _find(self, request: Any) -> Servable:
         _require_spec(request)
         return self.find(request.model_spec)
@@ -99,17 +129,16 @@ class ServerCore:
         """Return the version that a ModelSpec names."""
         if not spec.name:
             raise ServingError(Code.INVALID_ARGUMENT, "ModelSpec has no name specified.")
-        return self._manager.find(spec.name, _version_of(spec))
+        return self._manager.find(spec.name, self._version_of(spec))
+
+    def _version_of(self, spec: Any) -> int | None:
+        if spec.HasField("version"):
+            return int(spec.version.value)
+        if spec.version_label:
+            return self._models.version_of(spec.name, spec.version_label)
+        return None
 
 
 def _require_spec(request: Any) -> None:
     if not request.HasField("model_spec"):
         raise ServingError(Code.INVALID_ARGUMENT, "Missing ModelSpec")
-
-
-def _version_of(spec: Any) -> int | None:
-    if spec.HasField("version"):
-        return int(spec.version.value)
-    if spec.version_label:
-        raise ServingError(Code.INVALID_ARGUMENT, f"Unrecognized servable version label: {spec.version_label}")
-    return None

@@ -40,16 +40,16 @@ class ServerFlags:
     rest_api_timeout_in_ms: int = _flag(30000, "Time-out of HTTP/REST calls.")
     rest_api_enable_cors_support: bool = _flag(False, "Send CORS headers.")
     enable_batching: bool = _later(False, "Join requests into batches.")
-    allow_version_labels_for_unavailable_models: bool = _ignored(False, "Labels may name versions not loaded yet.")
+    allow_version_labels_for_unavailable_models: bool = _flag(False, "Labels may name versions not loaded yet.")
     batching_parameters_file: str = _later("", "Text file of BatchingParameters.")
     enable_per_model_batching_parameters: bool = _ignored(False, "Read batching_params.pbtxt of each model.")
-    model_config_file: str = _later("", "Text file of ModelServerConfig: the models to serve.")
-    model_config_file_poll_wait_seconds: int = _ignored(0, "Seconds between readings of the model config file.")
+    model_config_file: str = _flag("", "Text file of ModelServerConfig: the models to serve.")
+    model_config_file_poll_wait_seconds: int = _flag(0, "Seconds between readings of the model config file.")
     model_name: str = _flag("default", "Name of the model.")
     model_base_path: str = _flag("", "Folder with one folder per version, named by its number.")
-    num_load_threads: int = _ignored(0, "Threads that load models.")
-    num_unload_threads: int = _ignored(0, "Threads that unload models.")
-    max_num_load_retries: int = _flag(5, "How often loading a later version is tried again.")
+    num_load_threads: int = _flag(0, "Versions loaded at a time, after the start; zero: one.")
+    num_unload_threads: int = _flag(0, "Versions freed at a time; zero: one.")
+    max_num_load_retries: int = _flag(5, "How often a load that failed is tried again.")
     load_retry_interval_micros: int = _flag(60_000_000, "Microseconds between such tries.")
     file_system_poll_wait_seconds: int = _flag(1, "Seconds between looks for new versions; zero: look once.")
     flush_filesystem_caches: bool = _ignored(True, "Drop cached model files after loading.")
@@ -148,7 +148,7 @@ def _check(flags: ServerFlags) -> None:
             "Failed to start server. Error: INVALID_ARGUMENT: At least one of server_options.grpc_port or "
             "server_options.grpc_socket_path must be set."
         )
-    if not flags.model_base_path:
+    if not flags.model_base_path and not flags.model_config_file:
         raise SettingsError(
             "Failed to start server. Error: INVALID_ARGUMENT: Both server_options.model_base_path and "
             "server_options.model_config_file are empty!"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -17,6 +17,7 @@ from model_service.model_server.messages import (
     MultiInferenceRequest,
     PredictRequest,
     RegressionRequest,
+    ReloadConfigRequest,
 )
 from model_service.model_server.status import ServingError
 
@@ -36,7 +37,10 @@ def add_services(server: grpc.Server, core: ServerCore) -> None:
         "MultiInference": _handler(core.multi_inference, MultiInferenceRequest),
         "GetModelMetadata": _handler(core.get_model_metadata, GetModelMetadataRequest),
     }
-    model = {"GetModelStatus": _handler(core.get_model_status, GetModelStatusRequest)}
+    model = {
+        "GetModelStatus": _handler(core.get_model_status, GetModelStatusRequest),
+        "HandleReloadConfigRequest": _waiting_handler(core.reload_config, ReloadConfigRequest),
+    }
     server.add_generic_rpc_handlers(
         (
             grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", prediction),
@@ -57,13 +61,31 @@ def _handler(answer: Callable[[Any], Any], request_type: Any) -> grpc.RpcMethodH
     def handle(request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return answer(request)
-        except ServingError as error:
-            context.abort(_STATUS_CODES[int(error.code)], error.message[:_MAX_TEXT_CHARACTERS])
-        except Exception:  # a bad request must never end the server  # noqa: BLE001
-            _log.exception("%s failed", request_type.__name__)
-            context.abort(grpc.StatusCode.INTERNAL, "internal error")
+        except Exception as error:  # a bad request must never end the server  # noqa: BLE001
+            _refuse(error, request_type, context)
 
     return grpc.unary_unary_rpc_method_handler(handle, request_type.FromString, _serialize)
+
+
+def _waiting_handler(
+    answer: Callable[[Any, Callable[[], bool]], Any], request_type: Any
+) -> grpc.RpcMethodHandler[Any, Any]:
+    """Make the handler of a method that may wait for long, and asks whether its caller is still there."""
+
+    def handle(request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return answer(request, context.is_active)
+        except Exception as error:  # a bad request must never end the server  # noqa: BLE001
+            _refuse(error, request_type, context)
+
+    return grpc.unary_unary_rpc_method_handler(handle, request_type.FromString, _serialize)
+
+
+def _refuse(error: Exception, request_type: Any, context: grpc.ServicerContext) -> NoReturn:
+    if isinstance(error, ServingError):
+        context.abort(_STATUS_CODES[int(error.code)], error.message[:_MAX_TEXT_CHARACTERS])
+    _log.error("%s failed", request_type.__name__, exc_info=error)
+    context.abort(grpc.StatusCode.INTERNAL, "internal error")
 
 
 def _serialize(response: Any) -> bytes:

@@ -1,44 +1,34 @@
-"""Loads versions, publishes them to requests, unloads them, and knows the state of each."""
+"""Keeps in memory the versions that the file system and the configuration ask for."""
 
 from __future__ import annotations
 
+import gc
 import logging
+import os
+import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from enum import IntEnum, unique
+from functools import partial
 from pathlib import Path
 
 from model_service.model_server.engine import SavedModel
-from model_service.model_server.repository import VersionPolicy, find_versions
+from model_service.model_server.model_configs import ModelConfig
+from model_service.model_server.repository import find_versions
+from model_service.model_server.states import State, StateBoard, VersionStatus
 from model_service.model_server.status import Code, ServingError
 
 _log = logging.getLogger(__name__)
 
-_STOP_CHECK_SECONDS = 1.0
+_CHECK_SECONDS = 0.2
+_IMPATIENT_POLL_SECONDS = 1.0
+_INITIAL_LOAD_THREADS = 4 * (os.cpu_count() or 1)  # the real server's
 
 
-@unique
-class State(IntEnum):
-    """Where a version is in its life; the numbers of ``ModelVersionStatus.State``."""
-
-    START = 10
-    LOADING = 20
-    AVAILABLE = 30
-    UNLOADING = 40
-    END = 50
-
-
-@dataclass(frozen=True, slots=True)
-class VersionStatus:
-    """The state of one version; ``error`` says why it could not be loaded."""
-
-    state: State
-    error: ServingError | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Servable:
     """A loaded version under its name. Whoever holds it keeps the model in memory: a request in flight is safe."""
 
@@ -48,75 +38,130 @@ class Servable:
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """One model to serve."""
-
-    name: str
-    base_path: Path
-    policy: VersionPolicy = field(default_factory=VersionPolicy)
-
-
-@dataclass(frozen=True)
 class LoadOptions:
-    """How versions are looked for and loaded.
+    """How versions are looked for, loaded and unloaded.
 
     Attributes:
         poll_seconds: between looks at the file system; 0: look once.
-        max_retries: how often a load that failed is tried again; at the start it is not tried again.
+        max_retries: how often a load that failed is tried again.
         retry_seconds: between tries.
+        load_threads: loads at a time once the first models are served; 0 and 1: one after the other.
+        unload_threads: models whose memory is given back at a time; 0 and 1: one after the other.
     """
 
     poll_seconds: float = 1.0
     max_retries: int = 5
     retry_seconds: float = 60.0
+    load_threads: int = 0
+    unload_threads: int = 0
 
 
 LoadModel = Callable[[ModelConfig, Path], SavedModel]
 
 
-class ModelManager:
-    """Keeps the versions in memory that the file system and the policies ask for.
+@dataclass(eq=False)
+class _Version:
+    """One version from its discovery to its end. Only the manager's thread changes it, but for ``model`` at the end."""
 
-    A version is loaded before the one it replaces is unloaded, so requests never see a gap. One thread, of
-    :meth:`start`, loads and unloads; any thread may look up.
+    config: ModelConfig
+    number: int
+    directory: Path
+    is_wanted: bool = True
+    state: State = State.START
+    is_loading: bool = False
+    failures: int = 0
+    error: ServingError | None = None
+    next_try: float = 0.0
+    servable: Servable | None = None
+    model: SavedModel | None = None
+    last_user: weakref.ref[Servable] | None = None
+
+    def __str__(self) -> str:
+        return f"{{name: {self.config.name} version: {self.number}}}"
+
+
+@dataclass(eq=False)
+class _Waiter:
+    """Somebody who waits until models have a version in memory or none that can be loaded."""
+
+    names: Collection[str]
+    done: threading.Event = field(default_factory=threading.Event)
+    failures: list[str] = field(default_factory=list)
+
+
+class ModelManager:
+    """Loads, publishes and unloads versions.
+
+    A version is loaded before the one it replaces is unloaded, so requests never see a gap, and unloaded only when the
+    last request has let go of it. All decisions are made in one thread, which takes messages from the others; loading
+    has threads of its own, so that a slow or broken version keeps none of another model waiting. Any thread may look
+    up.
 
     Args:
-        models: what to serve.
         load_model: loads a version folder of a model, or raises ServingError.
         options: how.
     """
 
-    def __init__(self, models: Sequence[ModelConfig], load_model: LoadModel, options: LoadOptions):
-        self._models = tuple(models)
+    def __init__(self, load_model: LoadModel, options: LoadOptions):
         self._load_model = load_model
         self._options = options
-        self._statuses: dict[str, dict[int, VersionStatus]] = {}
+        self._board = StateBoard()
         # Replaced as a whole, never changed: requests read it without a lock.
         self._servables: Mapping[tuple[str, int | None], Servable] = {}
-        self._lock = threading.Lock()
+        self._models: Mapping[str, ModelConfig] = {}
+        self._versions: dict[tuple[str, int], _Version] = {}
+        self._complaints: dict[str, str] = {}
+        self._waiters: list[_Waiter] = []
+        self._load_limit = _INITIAL_LOAD_THREADS
+        self._next_poll = 0.0
+        self._actions: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._unloaders = ThreadPoolExecutor(max(1, options.unload_threads), thread_name_prefix="unload")
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._poll, name="model-manager", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="model-manager", daemon=True)
 
     def start(self) -> None:
-        """Load what is there; wait until every model has a version in memory, as the real server does.
-
-        Raises:
-            ServingError: a model has versions and none of them can be loaded.
-        """
-        waiting = list(self._models)
-        while not self._stopping.is_set():
-            for model in waiting:
-                self._reconcile(model, max_retries=0)
-            waiting = [model for model in waiting if (model.name, None) not in self._servables]
-            self._raise_if_failed(waiting)
-            if not waiting:
-                self._thread.start()
-                return
-            self._stopping.wait(self._options.poll_seconds or _STOP_CHECK_SECONDS)
+        """Start working; there is nothing to do before :meth:`set_models`."""
+        gc.collect()
+        gc.freeze()  # what is there by now stays; models come and go, and looking for their remains is quick this way
+        self._thread.start()
 
     def stop(self) -> None:
-        """End polling and waiting; may be called from a signal handler."""
+        """End working and waiting; may be called from a signal handler."""
         self._stopping.set()
+        self._actions.put(bool)
+
+    def wait_for_stop(self, seconds: float) -> bool:
+        """Wait, but not longer than until :meth:`stop`; return whether that was called."""
+        return self._stopping.wait(seconds)
+
+    def set_models(self, models: Sequence[ModelConfig]) -> None:
+        """Serve these models and no others; return before anything is loaded or unloaded."""
+        self._actions.put(partial(self._set_models, models))
+
+    def wait_until_loaded(self, names: Collection[str], is_wanted: Callable[[], bool] = lambda: True) -> list[str]:
+        """Wait until each model has a version in memory, or none that can be loaded, or the manager stops.
+
+        Args:
+            names: of models given to :meth:`set_models`.
+            is_wanted: asked now and then whether anybody still wants to know.
+
+        Returns:
+            What failed, one text per model: ``{{name: m version: 1} due to error: ...}``.
+
+        Raises:
+            ServingError: nobody wants to know any more.
+        """
+        waiter = _Waiter(names)
+        self._actions.put(partial(self._waiters.append, waiter))
+        while not waiter.done.wait(_CHECK_SECONDS) and not self._stopping.is_set():
+            if not is_wanted():
+                self._actions.put(partial(self._waiters.remove, waiter))
+                raise ServingError(Code.CANCELLED, "Nobody waits for the models any more; they go on loading")
+        return waiter.failures
+
+    def end_initial_load(self) -> None:
+        """From now on load no more versions at a time than the options say."""
+        self._load_limit = max(1, self._options.load_threads)
 
     def find(self, name: str, version: int | None) -> Servable:
         """Return a loaded version; without a number the highest.
@@ -132,90 +177,208 @@ class ModelManager:
 
     def statuses(self, name: str) -> Mapping[int, VersionStatus]:
         """Return the status of every version a model had since the start, highest version first."""
-        with self._lock:
-            return dict(sorted(self._statuses.get(name, {}).items(), reverse=True))
+        return self._board.of_model(name)
 
-    def _poll(self) -> None:
-        while self._options.poll_seconds > 0 and not self._stopping.wait(self._options.poll_seconds):
-            for model in self._models:
-                self._reconcile(model, self._options.max_retries)
-
-    def _reconcile(self, model: ModelConfig, max_retries: int) -> None:
-        """Load and unload until memory holds what the file system and the policy ask for."""
-        try:
-            found = find_versions(model.name, model.base_path)
-        except ServingError as error:
-            _log.error("FileSystemStoragePathSource encountered a filesystem access error: %s", error.message)
-            return
-        wanted = model.policy.choose(found)
-        if not wanted:
-            _log.warning(
-                "No versions of servable %s found under base path %s. Did you forget to name your leaf directory as "
-                "a number (eg. '/1/')?",
-                model.name,
-                model.base_path,
-            )
-        statuses = self.statuses(model.name)
-        for version in wanted:
-            known = statuses.get(version)
-            if known is None or (known.state is State.END and known.error is None):
-                self._load(model, version, found[version], max_retries)
-        in_memory = [
-            version for version, status in self.statuses(model.name).items() if status.state is State.AVAILABLE
-        ]
-        if wanted and not set(wanted) & set(in_memory):
-            return  # better an old version than none
-        for version in in_memory:
-            if version not in wanted:
-                self._unload(model.name, version)
-
-    def _load(self, config: ModelConfig, version: int, directory: Path, max_retries: int) -> None:
-        name = config.name
-        label = f"{{name: {name} version: {version}}}"
-        self._set_status(name, version, VersionStatus(State.LOADING))
-        _log.info("Loading servable version %s from %s", label, directory)
-        started = time.monotonic()
-        for attempt in range(max_retries + 1):
+    def _run(self) -> None:
+        while not self._stopping.is_set():
             try:
-                model = self._load_model(config, directory)
-                break
-            except ServingError as error:
-                _log.error("Loading servable: %s failed: %s", label, error)
-                if attempt == max_retries or self._stopping.wait(self._options.retry_seconds):
-                    self._set_status(name, version, VersionStatus(State.END, error))
-                    return
-                _log.info("Retrying of loading servable %s, attempt %d", label, attempt + 1)
-        with self._lock:
-            self._publish({**self._servables, (name, version): Servable(name, version, model)}, name)
-        self._set_status(name, version, VersionStatus(State.AVAILABLE))
-        _log.info("Successfully loaded servable version %s in %.1f s", label, time.monotonic() - started)
+                self._take_action()
+                if self._poll_seconds() and time.monotonic() >= self._next_poll:
+                    self._next_poll = time.monotonic() + self._poll_seconds()
+                    for config in self._models.values():
+                        self._look(config)
+                self._unload_leftovers()
+                self._start_loads()
+                self._answer_waiters()
+            except Exception:  # whatever happens, models must go on being looked after  # noqa: BLE001
+                _log.exception("the model manager failed; it goes on")
 
-    def _unload(self, name: str, version: int) -> None:
-        self._set_status(name, version, VersionStatus(State.UNLOADING))
-        with self._lock:
-            self._publish({key: kept for key, kept in self._servables.items() if key != (name, version)}, name)
-        self._set_status(name, version, VersionStatus(State.END))
-        _log.info("Done unloading servable version {name: %s version: %d}", name, version)
+    def _take_action(self) -> None:
+        """Wait until there is something to do; do it if it is a message."""
+        times = [version.next_try for version in self._loadable()] if self._free_threads() > 0 else []
+        if self._poll_seconds():
+            times.append(self._next_poll)
+        timeout = max(0.0, min(times) - time.monotonic()) if times else None
+        try:
+            self._actions.get(timeout=timeout)()
+        except queue.Empty:
+            return
 
-    def _publish(self, servables: dict[tuple[str, int | None], Servable], name: str) -> None:
-        numbers = [version for owner, version in servables if owner == name and version is not None]
-        servables.pop((name, None), None)
-        if numbers:
-            servables[name, None] = servables[name, max(numbers)]
+    def _poll_seconds(self) -> float:
+        """Without polling the file system is looked at all the same while somebody waits for a first version."""
+        return max(0.0, self._options.poll_seconds) or (_IMPATIENT_POLL_SECONDS if self._waiters else 0.0)
+
+    def _set_models(self, models: Sequence[ModelConfig]) -> None:
+        for config in models:
+            if self._models.get(config.name) != config:
+                _log.info("(Re-)adding model: %s", config.name)
+        self._models = {config.name: config for config in models}
+        for version in self._versions.values():
+            version.is_wanted = version.is_wanted and version.config.name in self._models
+        for config in models:
+            self._look(config)
+
+    def _look(self, config: ModelConfig) -> None:
+        """Compare what the file system has with what is in memory; whoever loads and unloads acts on it."""
+        try:
+            found = find_versions(config.name, config.base_path)
+        except ServingError as error:
+            self._complain(
+                config, f"FileSystemStoragePathSource encountered a filesystem access error: {error.message}"
+            )
+            return
+        wanted = config.policy.choose(found)
+        self._complain(config, config.policy.complaint(config.name, config.base_path, found))
+        for version in self._of_model(config.name):
+            version.is_wanted = version.number in wanted
+        for number in wanted:
+            if (config.name, number) not in self._versions:
+                version = _Version(config, number, found[number])
+                self._versions[config.name, number] = version
+                self._board.put(config.name, number, State.START)
+
+    def _complain(self, config: ModelConfig, text: str) -> None:
+        if text and text != self._complaints.get(config.name):
+            _log.warning("%s", text)
+        self._complaints[config.name] = text
+
+    def _of_model(self, name: str) -> list[_Version]:
+        return [version for version in self._versions.values() if version.config.name == name]
+
+    def _unload_leftovers(self) -> None:
+        for version in list(self._versions.values()):
+            if version.is_wanted or version.is_loading or version.state is State.UNLOADING:
+                continue
+            if version.state is State.AVAILABLE:
+                if self._may_unload(version):
+                    self._unload(version)
+                continue
+            del self._versions[version.config.name, version.number]
+            self._board.put(version.config.name, version.number, State.END, version.error)
+
+    def _may_unload(self, version: _Version) -> bool:
+        """Better an old version than none: the highest of those left over waits for a wanted one."""
+        others = [other for other in self._of_model(version.config.name) if other is not version]
+        wanted = [other for other in others if other.is_wanted]
+        return (
+            not wanted
+            or any(other.state is State.AVAILABLE for other in wanted)
+            or any(other.state is State.AVAILABLE and other.number > version.number for other in others)
+        )
+
+    def _loadable(self) -> list[_Version]:
+        return [
+            version
+            for version in self._versions.values()
+            if version.is_wanted and not version.is_loading and version.state in (State.START, State.LOADING)
+        ]
+
+    def _free_threads(self) -> int:
+        return self._load_limit - sum(version.is_loading for version in self._versions.values())
+
+    def _start_loads(self) -> None:
+        """Start what is due: first tries before further ones, high versions before low ones."""
+        due = [version for version in self._loadable() if version.next_try <= time.monotonic()]
+        due.sort(key=lambda version: (version.failures, -version.number))
+        for version in due[: max(0, self._free_threads())]:
+            version.is_loading = True
+            self._put_state(version, State.LOADING)
+            threading.Thread(target=self._load, args=(version,), name=f"load {version}", daemon=True).start()
+
+    def _load(self, version: _Version) -> None:
+        if version.failures:
+            _log.info("Retrying of Loading servable: %s retry: %d", version, version.failures)
+        else:
+            _log.info("Loading servable version %s from %s", version, version.directory)
+        started = time.monotonic()
+        try:
+            model = self._load_model(version.config, version.directory)
+        except ServingError as error:
+            # Without its traceback, which holds on to whatever was loaded by then.
+            self._actions.put(partial(self._on_load_failed, version, ServingError(error.code, error.message)))
+        except Exception as error:  # no model may end the server  # noqa: BLE001
+            _log.exception("loading %s failed", version)
+            self._actions.put(partial(self._on_load_failed, version, ServingError(Code.INTERNAL, repr(error))))
+        else:
+            seconds = time.monotonic() - started
+            self._actions.put(partial(self._on_loaded, version, model, seconds))
+
+    def _on_load_failed(self, version: _Version, error: ServingError) -> None:
+        _log.error("Loading servable: %s failed: %s", version, error)
+        version.is_loading = False
+        version.error = error
+        version.failures += 1
+        version.next_try = time.monotonic() + self._options.retry_seconds
+        if version.failures > self._options.max_retries:
+            if self._options.max_retries:
+                _log.info(
+                    "Retrying of Loading servable: %s exhausted max_num_retries: %d",
+                    version,
+                    self._options.max_retries,
+                )
+            self._put_state(version, State.END)
+
+    def _on_loaded(self, version: _Version, model: SavedModel, seconds: float) -> None:
+        version.is_loading = False
+        version.error = None
+        version.servable = Servable(version.config.name, version.number, model)
+        self._publish()
+        self._put_state(version, State.AVAILABLE)
+        _log.info("Successfully loaded servable version %s in %.1f s", version, seconds)
+
+    def _unload(self, version: _Version) -> None:
+        servable = version.servable
+        assert servable is not None
+        self._put_state(version, State.UNLOADING)
+        version.model, version.servable = servable.model, None
+        self._publish()
+        # Called as soon as nobody holds the servable any more; the model's memory is given back in another thread.
+        version.last_user = weakref.ref(servable, lambda _: self._actions.put(partial(self._on_unused, version)))
+
+    def _on_unused(self, version: _Version) -> None:
+        self._unloaders.submit(self._free, version)
+
+    def _free(self, version: _Version) -> None:
+        version.model = None
+        gc.collect()  # a model's signatures and the model refer to each other
+        self._actions.put(partial(self._on_unloaded, version))
+
+    def _on_unloaded(self, version: _Version) -> None:
+        del self._versions[version.config.name, version.number]
+        self._put_state(version, State.END)
+        _log.info("Done unloading servable version %s", version)
+        config = self._models.get(version.config.name)
+        if config is not None:  # it may be wanted again by now
+            self._look(config)
+
+    def _put_state(self, version: _Version, state: State) -> None:
+        version.state = state
+        self._board.put(version.config.name, version.number, state, version.error)
+
+    def _publish(self) -> None:
+        servables: dict[tuple[str, int | None], Servable] = {}
+        for version in sorted(self._versions.values(), key=lambda version: version.number):
+            if version.servable is not None:
+                servables[version.config.name, version.number] = version.servable
+                servables[version.config.name, None] = version.servable
         self._servables = servables
 
-    def _set_status(self, name: str, version: int, status: VersionStatus) -> None:
-        with self._lock:
-            self._statuses.setdefault(name, {})[version] = status
+    def _answer_waiters(self) -> None:
+        for waiter in list(self._waiters):
+            outcomes = [self._outcome(name) for name in waiter.names]
+            if None not in outcomes:
+                self._waiters.remove(waiter)
+                waiter.failures = [text for text in outcomes if text]
+                waiter.done.set()
 
-    def _raise_if_failed(self, models: Sequence[ModelConfig]) -> None:
-        failed = [
-            f"{{{{name: {model.name} version: {version}}} due to error: {status.error}}}, "
-            for model in models
-            for version, status in self.statuses(model.name).items()
-            if status.error is not None
-        ]
-        if failed:
-            raise ServingError(
-                Code.UNKNOWN, f"{len(failed)} servable(s) did not become available: {{{''.join(failed)}}}"
-            )
+    def _outcome(self, name: str) -> str | None:
+        """Return what failed, empty if a version is in memory, None as long as that is open."""
+        if name not in self._models:
+            return f"{{{{name: {name}}} due to error: {Code.ABORTED.name}: left out of a later config}}"
+        versions = [version for version in self._of_model(name) if version.is_wanted]
+        if any(version.state is State.AVAILABLE for version in versions):
+            return ""
+        if not versions or any(version.state is not State.END for version in versions):
+            return None
+        highest = max(versions, key=lambda version: version.number)
+        return f"{{{highest} due to error: {highest.error}}}"

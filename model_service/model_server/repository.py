@@ -44,6 +44,19 @@ class VersionPolicy:
             return [version for version in newest_first if version in self.versions]
         return newest_first
 
+    def complaint(self, name: str, base_path: Path, found: Collection[int]) -> str:
+        """Return what is missing among the versions found; empty if nothing is."""
+        if not self.choose(found):
+            return (
+                f"No versions of servable {name} found under base path {base_path}. Did you forget to name your leaf "
+                "directory as a number (eg. '/1/')?"
+            )
+        return "; ".join(
+            f"Version {version} of servable {name}, which was requested to be served as a 'specific' version in the "
+            "servable's version policy, was not found in the file system"
+            for version in sorted(self.versions - set(found))
+        )
+
 
 def find_versions(name: str, base_path: Path) -> Mapping[int, Path]:
     """Return the version folders of a model: those below its base path that are named by a number.

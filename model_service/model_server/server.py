@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -18,8 +18,12 @@ from model_service.model_server.core import ServerCore
 from model_service.model_server.engine import EngineOptions, SavedModel
 from model_service.model_server.flags import ServerFlags, channel_arguments
 from model_service.model_server.grpc_services import add_health_service, add_services
-from model_service.model_server.manager import LoadOptions, ModelConfig, ModelManager
+from model_service.model_server.manager import LoadOptions, ModelManager
+from model_service.model_server.messages import ModelServerConfig
+from model_service.model_server.model_configs import ModelConfig, single_model
+from model_service.model_server.served_models import ServedModels
 from model_service.model_server.sockets import UnixSocket, listen_tcp
+from model_service.model_server.text_protos import read_text_proto
 
 if TYPE_CHECKING:
     from model_service.model_server.rest.server import RestServer
@@ -38,7 +42,8 @@ class Server:
     def __init__(self, flags: ServerFlags):
         self._flags = flags
         self._stop = threading.Event()
-        self._manager = ModelManager([_model_config(flags)], _loader(flags), _load_options(flags))
+        self._manager = ModelManager(_loader(flags), _load_options(flags))
+        self._models = ServedModels(self._manager, flags.allow_version_labels_for_unavailable_models)
         self._unix_socket = UnixSocket(flags.grpc_socket_path) if flags.grpc_socket_path else None
         self._pool = ThreadPoolExecutor(flags.grpc_max_threads, thread_name_prefix="grpc")
 
@@ -50,8 +55,12 @@ class Server:
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        flags = self._flags
         try:
             self._manager.start()
+            self._models.start(_server_config(flags))
+            if flags.model_config_file and flags.model_config_file_poll_wait_seconds > 0:
+                self._models.follow_file(flags.model_config_file, flags.model_config_file_poll_wait_seconds)
             if not self._stop.is_set():
                 self._serve()
         finally:
@@ -69,7 +78,10 @@ class Server:
         flags = self._flags
         server = grpc.server(self._pool, options=_grpc_options(flags))
         core = ServerCore(
-            self._manager, flags.enable_serialization_as_tensor_content, flags.enable_signature_method_name_check
+            self._manager,
+            self._models,
+            flags.enable_serialization_as_tensor_content,
+            flags.enable_signature_method_name_check,
         )
         add_services(server, core)
         health = add_health_service(server) if flags.enable_grpc_healthcheck_service else None
@@ -124,13 +136,15 @@ class Server:
             os._exit(0)
 
 
-def _model_config(flags: ServerFlags) -> ModelConfig:
+def _server_config(flags: ServerFlags) -> Any:
+    if flags.model_config_file:
+        return read_text_proto(flags.model_config_file, ModelServerConfig)
     _log.info(
         "Building single TensorFlow model file config:  model_name: %s model_base_path: %s",
         flags.model_name,
         flags.model_base_path,
     )
-    return ModelConfig(flags.model_name, Path(flags.model_base_path))
+    return single_model(flags.model_name, flags.model_base_path)
 
 
 def _load_options(flags: ServerFlags) -> LoadOptions:
@@ -138,6 +152,8 @@ def _load_options(flags: ServerFlags) -> LoadOptions:
         poll_seconds=flags.file_system_poll_wait_seconds,
         max_retries=flags.max_num_load_retries,
         retry_seconds=max(0.0, flags.load_retry_interval_micros / 1e6),
+        load_threads=flags.num_load_threads,
+        unload_threads=flags.num_unload_threads,
     )
 
 

@@ -85,8 +85,7 @@ def main(variant: str, flags: Sequence[str]) -> int:
     if variant == "dies":
         print(f"Failed to start server. Error: NOT_FOUND: {base_path} could not be read", flush=True)
         return FAILURE
-    ours = ("port", "grpc_socket_path", "rest_api_port", "model_name", "model_base_path", TENSOR_CONTENT)
-    passed_on = [f"--{name}={given[name]}" for name in ours if name in given]
+    passed_on = [f"--{name}={value}" for name, value in given.items()]
     return os.execv(sys.executable, [sys.executable, "-m", "model_service.model_server", *passed_on])
 
 

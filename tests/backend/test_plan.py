@@ -49,6 +49,7 @@ def test_auto_takes_the_binary_on_path(options: SidecarOptions, tmp_path: Path) 
         "--grpc_socket_path=/run/x/grpc.sock",
         "--model_name=serve",
         "--model_base_path=/run/x/model",
+        "--max_num_load_retries=0",
         "--enable_serialization_as_tensor_content=true",
     )
 

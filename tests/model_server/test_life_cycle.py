@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
@@ -163,7 +162,7 @@ def test_an_unreadable_model_ends_the_start(start: Any, tmp_path: Path, content:
     (tmp_path / "1").mkdir()
     if content is not None:
         (tmp_path / "1" / "saved_model.pb").write_bytes(content)
-    server = start("half_plus_two", f"--model_base_path={tmp_path}", ready=False)
+    server = start("half_plus_two", f"--model_base_path={tmp_path}", "--max_num_load_retries=0", ready=False)
     assert server.wait() == FAILURE
     assert "Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available" in server.log
     assert "{name: half_plus_two version: 1}" in server.log
@@ -171,7 +170,7 @@ def test_an_unreadable_model_ends_the_start(start: Any, tmp_path: Path, content:
 
 
 def test_wrong_tags_end_the_start(start: Any) -> None:
-    server = start("half_plus_two", "--saved_model_tags=serve,tpu", ready=False)
+    server = start("half_plus_two", "--saved_model_tags=serve,tpu", "--max_num_load_retries=0", ready=False)
     assert server.wait() == FAILURE
     assert "Could not find meta graph def matching supplied tags: { serve tpu }" in server.log
 
@@ -197,11 +196,11 @@ def test_the_whole_of_tensorflow_can_be_asked_for(start: Any, connect: Any) -> N
     assert client.predict(x=[[2.0]]).outputs["y"].float_val == [4.0]
 
 
-def test_relative_base_and_socket_paths(models: Path, socket_folder: Path) -> None:
+def test_a_relative_socket_path(models: Path, socket_folder: Path) -> None:
     with subprocess.Popen(
         [
             *(sys.executable, "-m", "model_service.model_server", "--port", "0", "--grpc_socket_path", "relative.sock"),
-            f"--model_base_path={os.path.relpath(models / 'half_plus_two', socket_folder)}",
+            f"--model_base_path={models / 'half_plus_two'}",
         ],
         cwd=socket_folder,
         stderr=subprocess.PIPE,
@@ -212,3 +211,21 @@ def test_relative_base_and_socket_paths(models: Path, socket_folder: Path) -> No
         assert server.wait(30) == 0
         assert server.stderr is not None
         assert "UNIX socket relative.sock" in server.stderr.read()
+
+
+def test_a_relative_base_path_is_refused(start: Any) -> None:
+    server = start("half_plus_two", "--model_base_path=models/m", ready=False)
+    assert server.wait() == FAILURE
+    assert (
+        "Failed to start server. Error: INVALID_ARGUMENT: Expected model half_plus_two to have an absolute path or "
+        "URI; got base_path()=models/m"
+    ) in server.log
+
+
+def test_the_first_load_is_tried_again(start: Any, models: Path, tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    flags = ("--max_num_load_retries=1000", "--load_retry_interval_micros=100000")
+    server = start("half_plus_two", f"--model_base_path={tmp_path}", *flags, ready=False)
+    server.wait_for(r"Retrying of Loading servable: \{name: half_plus_two version: 1\} retry: 1")
+    shutil.copytree(models / "half_plus_two" / "00000007", tmp_path / "1", dirs_exist_ok=True)
+    server.wait_for("Running gRPC ModelServer")
