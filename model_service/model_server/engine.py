@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model_service.model_server.batching import BatchScheduler
 from model_service.model_server.runtime import (
     CallableOptions,
     ConfigProto,
@@ -25,6 +26,7 @@ from model_service.model_server.status import Code, ServingError
 from model_service.model_server.tensors import Array, to_array
 
 _RunCallable = Callable[..., list[Any]]
+MakeCallable = Callable[[Sequence[str], Sequence[str]], Any]
 
 _UNKNOWN_OPERATION = "Op type not registered"
 _SAVED_MODEL_NAMES = ("saved_model.pb", "saved_model.pbtxt")
@@ -32,6 +34,7 @@ _SAVED_MODEL_NAMES = ("saved_model.pb", "saved_model.pbtxt")
 # call instead of 63). Bigger ones may have branches that are worth running side by side.
 _SMALL_GRAPH_NODES = 500
 _LOOP_OPS = frozenset({"While", "StatelessWhile", "Enter", "RefEnter"})
+_MAX_CALLABLES = 64
 _CALLERS_THREAD = -1
 _SESSIONS_POOL = 0
 
@@ -75,7 +78,7 @@ class SignatureInput:
 class Signature:
     """One signature of a loaded model: what it takes and gives, and the callables that run it."""
 
-    def __init__(self, name: str, definition: Any, make_callable: Callable[[Sequence[str], Sequence[str]], Any]):
+    def __init__(self, name: str, definition: Any, make_callable: MakeCallable):
         self.name = name
         self.definition = definition
         feeds = sorted({info.name for info in definition.inputs.values()})
@@ -109,6 +112,8 @@ class Signature:
         run = self._callables.get(outputs)
         if run is None:
             with self._lock:
+                if len(self._callables) >= _MAX_CALLABLES:  # a caller goes through all orders of the outputs
+                    self._callables.clear()
                 run = self._callables.get(outputs) or self._callables.setdefault(outputs, self._prepare(outputs))
         try:
             return run(*arrays)
@@ -116,16 +121,18 @@ class Signature:
             raise serving_error(error) from error
 
     def joined(self, others: Sequence[Signature]) -> Signature:
-        """Return a signature that takes this one's inputs and gives the outputs of all, each under its tensor's name.
+        """Return a signature that takes the inputs and gives the outputs of all, each under its tensor's name.
 
         Args:
-            others: signatures of the same model that take the same inputs.
+            others: signatures of the same model; what they take, under its tensor's name, is an input too.
         """
         names = tuple(other.name for other in others)
         joined = self._joined.get(names)
         if joined is None:
-            definition = SignatureDef(inputs=self.definition.inputs)
+            definition = SignatureDef()
             for signature in (self, *others):
+                for info in signature.definition.inputs.values():
+                    definition.inputs[info.name].CopyFrom(info)
                 for info in signature.definition.outputs.values():
                     definition.outputs[info.name].CopyFrom(info)
             joined = self._joined.setdefault(names, Signature(self.name, definition, self._make_callable))
@@ -138,10 +145,27 @@ class Signature:
         return made
 
 
+class BatchedSignature(Signature):
+    """A signature whose calls are joined into batches."""
+
+    def __init__(self, name: str, definition: Any, make_callable: MakeCallable, scheduler: BatchScheduler):
+        super().__init__(name, definition, make_callable)
+        self._scheduler = scheduler
+
+    def run(self, arrays: Sequence[Array], outputs: tuple[str, ...]) -> list[Any]:
+        """Compute outputs, maybe together with other calls; every input has the batch as its first dimension."""
+        return self._scheduler.run((id(self), outputs), arrays, lambda joined: Signature.run(self, joined, outputs))
+
+
 class SavedModel:
     """A SavedModel's graph with its variables, tables and assets, ready to run. Safe to share between threads.
 
     Its memory is given back when the last reference to it is gone.
+
+    Args:
+        directory: the version folder.
+        options: how it is run.
+        scheduler: joins calls into batches; None: every call is run by itself.
 
     Attributes:
         signatures: by name.
@@ -150,7 +174,7 @@ class SavedModel:
         ServingError: it cannot be loaded.
     """
 
-    def __init__(self, directory: Path, options: EngineOptions):
+    def __init__(self, directory: Path, options: EngineOptions, scheduler: BatchScheduler | None = None):
         if not any((directory / name).exists() for name in _SAVED_MODEL_NAMES):
             raise ServingError(
                 Code.NOT_FOUND,
@@ -162,6 +186,8 @@ class SavedModel:
             self._inter_op_pool = _choose_pool(meta_graph, options)
             self.signatures: Mapping[str, Signature] = {
                 name: Signature(name, definition, self._make_callable)
+                if scheduler is None
+                else BatchedSignature(name, definition, self._make_callable, scheduler)
                 for name, definition in sorted(meta_graph.signature_def.items())
             }
 

@@ -62,7 +62,7 @@ def run_on_examples(signature: Signature, sent: Any, outputs: tuple[str, ...]) -
     wanted = signature.inputs[0].dtype
     if wanted != STRING.number:
         raise invalid(f"Expects arg[0] to be {type_name(wanted)} but string is provided")
-    results = signature.run([examples], outputs)
+    results = signature.run([examples] * len(signature.inputs), outputs)
     return len(examples), {alias: _to_array(result) for alias, result in zip(outputs, results, strict=True)}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from model_service.model_server import classify, regress
 from model_service.model_server.engine import Signature
-from model_service.model_server.inference import INPUTS, ChooseOutputs, fill_model_spec, invalid, run_on_examples
+from model_service.model_server.inference import ChooseOutputs, fill_model_spec, invalid, run_on_examples
 from model_service.model_server.manager import Servable
 from model_service.model_server.messages import MultiInferenceResponse
 from model_service.model_server.predict import DEFAULT_SIGNATURE
@@ -74,8 +74,6 @@ def _read_tasks(servable: Servable, sent: Any, check_name: bool) -> list[_Task]:
         if method is None:
             raise ServingError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
         tasks.append(_Task(signature, method, method.choose_outputs(signature, check_name)))
-        if _input_tensor(signature) != _input_tensor(tasks[0].signature):
-            raise invalid("Input tensor must be the same for all Signatures.")
     return tasks
 
 
@@ -86,8 +84,3 @@ def _find_signature(servable: Servable, name: str, tasks: list[_Task]) -> Signat
     if signature is None:
         raise invalid(f"Requested signature not found in model graph: {name}")
     return signature
-
-
-def _input_tensor(signature: Signature) -> str:
-    name: str = signature.definition.inputs[INPUTS].name
-    return name

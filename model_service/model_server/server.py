@@ -8,19 +8,18 @@ import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
 from model_service.model_server.core import ServerCore
-from model_service.model_server.engine import EngineOptions, SavedModel
 from model_service.model_server.flags import ServerFlags, channel_arguments
 from model_service.model_server.grpc_services import add_health_service, add_services
+from model_service.model_server.loading import ModelLoader
 from model_service.model_server.manager import LoadOptions, ModelManager
 from model_service.model_server.messages import ModelServerConfig
-from model_service.model_server.model_configs import ModelConfig, single_model
+from model_service.model_server.model_configs import single_model
 from model_service.model_server.served_models import ServedModels
 from model_service.model_server.sockets import UnixSocket, listen_tcp
 from model_service.model_server.text_protos import read_text_proto
@@ -42,7 +41,7 @@ class Server:
     def __init__(self, flags: ServerFlags):
         self._flags = flags
         self._stop = threading.Event()
-        self._manager = ModelManager(_loader(flags), _load_options(flags))
+        self._manager = ModelManager(ModelLoader(flags), _load_options(flags))
         self._models = ServedModels(self._manager, flags.allow_version_labels_for_unavailable_models)
         self._unix_socket = UnixSocket(flags.grpc_socket_path) if flags.grpc_socket_path else None
         self._pool = ThreadPoolExecutor(flags.grpc_max_threads, thread_name_prefix="grpc")
@@ -155,22 +154,6 @@ def _load_options(flags: ServerFlags) -> LoadOptions:
         load_threads=flags.num_load_threads,
         unload_threads=flags.num_unload_threads,
     )
-
-
-class _loader:
-    """Loads version folders the way the flags say."""
-
-    def __init__(self, flags: ServerFlags):
-        both = flags.tensorflow_session_parallelism
-        self._options = EngineOptions(
-            tags=tuple(flags.saved_model_tags.split(",")),
-            intra_op_threads=flags.tensorflow_intra_op_parallelism or both,
-            inter_op_threads=flags.tensorflow_inter_op_parallelism or both,
-            gpu_memory_fraction=flags.per_process_gpu_memory_fraction,
-        )
-
-    def __call__(self, config: ModelConfig, directory: Path) -> SavedModel:
-        return SavedModel(directory, self._options)
 
 
 def _grpc_options(flags: ServerFlags) -> list[tuple[str, int | str]]:

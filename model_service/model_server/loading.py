@@ -1,0 +1,121 @@
+"""From a version folder to a model that is ready to answer, the way the flags say."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from model_service.model_server.batching import BatchingOptions, BatchScheduler
+from model_service.model_server.config_messages import BatchingParameters
+from model_service.model_server.engine import EngineOptions, SavedModel
+from model_service.model_server.flags import ServerFlags
+from model_service.model_server.model_configs import ModelConfig
+from model_service.model_server.status import Code, ServingError
+from model_service.model_server.text_protos import read_text_proto
+
+_MODEL_PARAMETERS = "batching_params.pbtxt"
+
+
+class ModelLoader:
+    """Loads version folders.
+
+    Args:
+        flags: of the command line.
+
+    Raises:
+        ServingError: a file that a flag names cannot be used.
+    """
+
+    def __init__(self, flags: ServerFlags):
+        both = flags.tensorflow_session_parallelism
+        self._options = EngineOptions(
+            tags=tuple(flags.saved_model_tags.split(",")),
+            intra_op_threads=flags.tensorflow_intra_op_parallelism or both,
+            inter_op_threads=flags.tensorflow_inter_op_parallelism or both,
+            gpu_memory_fraction=flags.per_process_gpu_memory_fraction,
+        )
+        self._has_model_parameters = flags.enable_per_model_batching_parameters
+        self._scheduler = _shared_scheduler(flags)
+
+    def __call__(self, config: ModelConfig, directory: Path) -> SavedModel:
+        """Load a version folder.
+
+        Raises:
+            ServingError: it cannot be loaded.
+        """
+        return SavedModel(directory, self._options, self._scheduler_for(directory))
+
+    def _scheduler_for(self, directory: Path) -> BatchScheduler | None:
+        path = directory / _MODEL_PARAMETERS
+        if self._scheduler is None or not self._has_model_parameters or not path.exists():
+            return self._scheduler
+        return BatchScheduler(read_batching_options(str(path)))
+
+
+def _shared_scheduler(flags: ServerFlags) -> BatchScheduler | None:
+    if not flags.enable_batching:
+        for name in ("batching_parameters_file", "enable_per_model_batching_parameters"):
+            if getattr(flags, name):
+                raise ServingError(
+                    Code.INVALID_ARGUMENT,
+                    f"server_options.{name} is set without setting server_options.enable_batching to true.",
+                )
+        return None
+    if not flags.batching_parameters_file:
+        return BatchScheduler(_batching_options(BatchingParameters()))
+    return BatchScheduler(read_batching_options(flags.batching_parameters_file))
+
+
+def read_batching_options(path: str) -> BatchingOptions:
+    """Read a text file of BatchingParameters.
+
+    Raises:
+        ServingError: it cannot be read, or its values contradict each other.
+    """
+    return _batching_options(read_text_proto(path, BatchingParameters))
+
+
+def _batching_options(parameters: Any) -> BatchingOptions:
+    default = BatchingOptions()
+
+    def value(name: str, otherwise: int) -> int:
+        return int(getattr(parameters, name).value) if parameters.HasField(name) else otherwise
+
+    most = value("max_batch_size", default.max_batch_rows)
+    splits = parameters.enable_large_batch_splitting.value
+    if splits and parameters.HasField("max_execution_batch_size"):
+        most = value("max_execution_batch_size", most)
+    options = BatchingOptions(
+        max_batch_rows=most,
+        timeout_seconds=value("batch_timeout_micros", 0) / 1e6,
+        max_queued_batches=value("max_enqueued_batches", default.max_queued_batches),
+        threads=value("num_batch_threads", os.cpu_count() or 1),
+        allowed_rows=tuple(parameters.allowed_batch_sizes),
+        pads_inputs=parameters.pad_variable_length_inputs,
+        splits_large=splits,
+    )
+    _check(options)
+    return options
+
+
+def _check(options: BatchingOptions) -> None:
+    for name, number, least in (
+        ("max_batch_size", options.max_batch_rows, 1),
+        ("batch_timeout_micros", options.timeout_seconds, 0),
+        ("max_enqueued_batches", options.max_queued_batches, 1),
+        ("num_batch_threads", options.threads, 1),
+    ):
+        if number < least:
+            raise ServingError(Code.INVALID_ARGUMENT, f"{name} must be at least {least}; was {number:g}")
+    allowed = options.allowed_rows
+    if allowed and list(allowed) != sorted(set(allowed)):
+        raise ServingError(Code.INVALID_ARGUMENT, "allowed_batch_sizes entries must be monotonically increasing")
+    if allowed and allowed[0] < 1:
+        raise ServingError(Code.INVALID_ARGUMENT, "allowed_batch_sizes entries must be at least 1")
+    if allowed and allowed[-1] != options.max_batch_rows:
+        raise ServingError(
+            Code.INVALID_ARGUMENT,
+            f"Last entry in allowed_batch_sizes must match max_batch_size; last entry was {allowed[-1]}; expected "
+            f"{options.max_batch_rows}",
+        )
