@@ -10,10 +10,10 @@ import numpy as np
 from model_service.model_server.dtypes import BY_NUMPY, STRING, type_name
 from model_service.model_server.engine import Signature
 from model_service.model_server.examples import to_serialized_examples
-from model_service.model_server.manager import Servable
 from model_service.model_server.predict import DEFAULT_SIGNATURE
 from model_service.model_server.status import Code, ServingError
 from model_service.model_server.tensors import Array
+from model_service.model_server.versions import Servable
 
 INPUTS = "inputs"
 

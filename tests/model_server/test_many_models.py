@@ -82,8 +82,9 @@ class Server:
         try:
             return {entry.version: entry.state for entry in self.client.status(model=name).model_version_status}
         except grpc.RpcError as error:
-            assert isinstance(error, grpc.Call) and error.code() is NOT_FOUND  # noqa: PT018
-            return {}
+            if isinstance(error, grpc.Call) and error.code() is NOT_FOUND:
+                return {}
+            raise
 
     def reload(self, **models: Any) -> Any:
         """Replace the set of models."""
@@ -93,7 +94,8 @@ class Server:
     def reload_refusal(self, config: Any) -> tuple[grpc.StatusCode, str]:
         """Return how a reload is refused."""
         request = model_management_pb2.ReloadConfigRequest(config=config)
-        return self.client.error_of(self.client.model_service.HandleReloadConfigRequest, request)
+        code, text = self.client.error_of(self.client.model_service.HandleReloadConfigRequest, request)
+        return code, text
 
     def write(self, **models: Any) -> None:
         """Write the config file."""
