@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 0.2
 _IMPATIENT_POLL_SECONDS = 1.0
+_ACCESS_ERROR = "FileSystemStoragePathSource encountered a filesystem access error"
 _INITIAL_LOAD_THREADS = 4 * (os.cpu_count() or 1)  # the real server's
 
 
@@ -64,9 +65,8 @@ class ModelManager:
     """Loads, publishes and unloads versions.
 
     A version is loaded before the one it replaces is unloaded, so requests never see a gap, and unloaded only when the
-    last request has let go of it. All decisions are made in one thread, which takes messages from the others; loading
-    has threads of its own, so that a slow or broken version keeps none of another model waiting. Any thread may look
-    up.
+    last request has let go of it. One thread decides, on messages from the others; every load has a thread of its own,
+    so that a slow or broken version keeps no other model waiting. Any thread may look up.
 
     Args:
         load_model: loads a version folder of a model, or raises ServingError.
@@ -126,7 +126,7 @@ class ModelManager:
         while not waiter.done.wait(_CHECK_SECONDS) and not self._stopping.is_set():
             if not is_wanted():
                 self._actions.put(partial(self._waiters.remove, waiter))
-                raise ServingError(Code.CANCELLED, "Nobody waits for the models any more; they go on loading")
+                raise ServingError(Code.CANCELLED, "No longer waiting for the models; they go on loading")
         return waiter.failures
 
     def end_initial_load(self) -> None:
@@ -168,9 +168,8 @@ class ModelManager:
         """Wait until there is something to do; do it if it is a message."""
         times = [version.next_try for version in self._versions.loadable()] if self._free_threads() > 0 else []
         times += [self._next_poll] if self._poll_seconds() else []
-        timeout = max(0.0, min(times) - time.monotonic()) if times else None
         try:
-            self._actions.get(timeout=timeout)()
+            self._actions.get(timeout=max(0.0, min(times) - time.monotonic()) if times else None)()
         except queue.Empty:
             return
 
@@ -193,18 +192,16 @@ class ModelManager:
         try:
             found = find_versions(config.name, config.base_path)
         except ServingError as error:
-            self._complain(
-                config, f"FileSystemStoragePathSource encountered a filesystem access error: {error.message}"
-            )
+            self._complain(config.name, f"{_ACCESS_ERROR}: {error.message}")
             return
-        self._complain(config, config.policy.complaint(config.name, config.base_path, found))
+        self._complain(config.name, config.policy.complaint(config.name, config.base_path, found))
         for version in self._versions.discover(config, found):
             self._put_state(version, State.START)
 
-    def _complain(self, config: ModelConfig, text: str) -> None:
-        if text and text != self._complaints.get(config.name):
+    def _complain(self, name: str, text: str) -> None:
+        if text and text != self._complaints.get(name):
             _log.warning("%s", text)
-        self._complaints[config.name] = text
+        self._complaints[name] = text
 
     def _unload_leftovers(self) -> None:
         for version in self._versions.dispensable():
@@ -290,13 +287,14 @@ class ModelManager:
 
     def _answer_waiters(self) -> None:
         for waiter in list(self._waiters):
-            results = [self._failure(name) for name in waiter.names]
+            results = [
+                self._versions.failure(name) if name in self._models else _left_out(name) for name in waiter.names
+            ]
             if None not in results:
                 self._waiters.remove(waiter)
                 waiter.failures = [text for text in results if text]
                 waiter.done.set()
 
-    def _failure(self, name: str) -> str | None:
-        if name not in self._models:
-            return f"{{{{name: {name}}} due to error: {Code.ABORTED.name}: left out of a later config}}"
-        return self._versions.failure(name)
+
+def _left_out(name: str) -> str:
+    return f"{{{{name: {name}}} due to error: {Code.ABORTED.name}: left out of a later config}}"
