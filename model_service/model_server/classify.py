@@ -18,9 +18,9 @@ from model_service.model_server.inference import (
     shape_text,
     type_text,
 )
-from model_service.model_server.manager import Servable
 from model_service.model_server.messages import Class, ClassificationResponse
 from model_service.model_server.tensors import Array, varint
+from model_service.model_server.versions import Servable
 
 METHOD_NAME = "tensorflow/serving/classify"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from model_service.model_server.classify import classify
-from model_service.model_server.manager import ModelManager, Servable
+from model_service.model_server.manager import ModelManager
 from model_service.model_server.messages import (
     GetModelMetadataResponse,
     GetModelStatusResponse,
@@ -20,6 +20,7 @@ from model_service.model_server.predict import predict
 from model_service.model_server.regress import regress
 from model_service.model_server.served_models import ServedModels
 from model_service.model_server.status import Code, ServingError
+from model_service.model_server.versions import Servable
 
 _log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ import numpy as np
 from model_service.model_server.dtypes import BY_NUMPY, STRING, type_name
 from model_service.model_server.engine import Signature
 from model_service.model_server.examples import to_serialized_examples
-from model_service.model_server.manager import Servable
 from model_service.model_server.predict import DEFAULT_SIGNATURE
 from model_service.model_server.status import Code, ServingError
 from model_service.model_server.tensors import Array
+from model_service.model_server.versions import Servable
 
 INPUTS = "inputs"
 
@@ -59,9 +59,9 @@ def run_on_examples(signature: Signature, sent: Any, outputs: tuple[str, ...]) -
         ServingError: there is no example, or the model fails.
     """
     examples = to_serialized_examples(sent)
-    wanted = signature.inputs[0].dtype
-    if wanted != STRING.number:
-        raise invalid(f"Expects arg[0] to be {type_name(wanted)} but string is provided")
+    for entry in signature.inputs:
+        if entry.dtype != STRING.number:
+            raise invalid(f"Expects arg[{entry.position}] to be {type_name(entry.dtype)} but string is provided")
     results = signature.run([examples] * len(signature.inputs), outputs)
     return len(examples), {alias: _to_array(result) for alias, result in zip(outputs, results, strict=True)}
 

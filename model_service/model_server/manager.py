@@ -20,21 +20,14 @@ from model_service.model_server.model_configs import ModelConfig
 from model_service.model_server.repository import find_versions
 from model_service.model_server.states import State, StateBoard, VersionStatus
 from model_service.model_server.status import Code, ServingError
+from model_service.model_server.versions import Servable, Version, Versions
 
 _log = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 0.2
 _IMPATIENT_POLL_SECONDS = 1.0
+_ACCESS_ERROR = "FileSystemStoragePathSource encountered a filesystem access error"
 _INITIAL_LOAD_THREADS = 4 * (os.cpu_count() or 1)  # the real server's
-
-
-@dataclass(frozen=True, eq=False)
-class Servable:
-    """A loaded version under its name. Whoever holds it keeps the model in memory: a request in flight is safe."""
-
-    name: str
-    version: int
-    model: SavedModel
 
 
 @dataclass(frozen=True)
@@ -60,27 +53,6 @@ LoadModel = Callable[[ModelConfig, Path], SavedModel]
 
 
 @dataclass(eq=False)
-class _Version:
-    """One version from its discovery to its end. Only the manager's thread changes it, but for ``model`` at the end."""
-
-    config: ModelConfig
-    number: int
-    directory: Path
-    is_wanted: bool = True
-    state: State = State.START
-    is_loading: bool = False
-    failures: int = 0
-    error: ServingError | None = None
-    next_try: float = 0.0
-    servable: Servable | None = None
-    model: SavedModel | None = None
-    last_user: weakref.ref[Servable] | None = None
-
-    def __str__(self) -> str:
-        return f"{{name: {self.config.name} version: {self.number}}}"
-
-
-@dataclass(eq=False)
 class _Waiter:
     """Somebody who waits until models have a version in memory or none that can be loaded."""
 
@@ -93,9 +65,8 @@ class ModelManager:
     """Loads, publishes and unloads versions.
 
     A version is loaded before the one it replaces is unloaded, so requests never see a gap, and unloaded only when the
-    last request has let go of it. All decisions are made in one thread, which takes messages from the others; loading
-    has threads of its own, so that a slow or broken version keeps none of another model waiting. Any thread may look
-    up.
+    last request has let go of it. One thread decides, on messages from the others; every load has a thread of its own,
+    so that a slow or broken version keeps no other model waiting. Any thread may look up.
 
     Args:
         load_model: loads a version folder of a model, or raises ServingError.
@@ -109,7 +80,7 @@ class ModelManager:
         # Replaced as a whole, never changed: requests read it without a lock.
         self._servables: Mapping[tuple[str, int | None], Servable] = {}
         self._models: Mapping[str, ModelConfig] = {}
-        self._versions: dict[tuple[str, int], _Version] = {}
+        self._versions = Versions()
         self._complaints: dict[str, str] = {}
         self._waiters: list[_Waiter] = []
         self._load_limit = _INITIAL_LOAD_THREADS
@@ -121,7 +92,6 @@ class ModelManager:
 
     def start(self) -> None:
         """Start working; there is nothing to do before :meth:`set_models`."""
-        gc.collect()
         gc.freeze()  # what is there by now stays; models come and go, and looking for their remains is quick this way
         self._thread.start()
 
@@ -156,7 +126,7 @@ class ModelManager:
         while not waiter.done.wait(_CHECK_SECONDS) and not self._stopping.is_set():
             if not is_wanted():
                 self._actions.put(partial(self._waiters.remove, waiter))
-                raise ServingError(Code.CANCELLED, "Nobody waits for the models any more; they go on loading")
+                raise ServingError(Code.CANCELLED, "No longer waiting for the models; they go on loading")
         return waiter.failures
 
     def end_initial_load(self) -> None:
@@ -192,15 +162,14 @@ class ModelManager:
                 self._answer_waiters()
             except Exception:  # whatever happens, models must go on being looked after  # noqa: BLE001
                 _log.exception("the model manager failed; it goes on")
+                self._stopping.wait(_CHECK_SECONDS)
 
     def _take_action(self) -> None:
         """Wait until there is something to do; do it if it is a message."""
-        times = [version.next_try for version in self._loadable()] if self._free_threads() > 0 else []
-        if self._poll_seconds():
-            times.append(self._next_poll)
-        timeout = max(0.0, min(times) - time.monotonic()) if times else None
+        times = [version.next_try for version in self._versions.loadable()] if self._free_threads() > 0 else []
+        times += [self._next_poll] if self._poll_seconds() else []
         try:
-            self._actions.get(timeout=timeout)()
+            self._actions.get(timeout=max(0.0, min(times) - time.monotonic()) if times else None)()
         except queue.Empty:
             return
 
@@ -213,7 +182,7 @@ class ModelManager:
             if self._models.get(config.name) != config:
                 _log.info("(Re-)adding model: %s", config.name)
         self._models = {config.name: config for config in models}
-        for version in self._versions.values():
+        for version in self._versions:
             version.is_wanted = version.is_wanted and version.config.name in self._models
         for config in models:
             self._look(config)
@@ -223,69 +192,36 @@ class ModelManager:
         try:
             found = find_versions(config.name, config.base_path)
         except ServingError as error:
-            self._complain(
-                config, f"FileSystemStoragePathSource encountered a filesystem access error: {error.message}"
-            )
+            self._complain(config.name, f"{_ACCESS_ERROR}: {error.message}")
             return
-        wanted = config.policy.choose(found)
-        self._complain(config, config.policy.complaint(config.name, config.base_path, found))
-        for version in self._of_model(config.name):
-            version.is_wanted = version.number in wanted
-        for number in wanted:
-            if (config.name, number) not in self._versions:
-                version = _Version(config, number, found[number])
-                self._versions[config.name, number] = version
-                self._board.put(config.name, number, State.START)
+        self._complain(config.name, config.policy.complaint(config.name, config.base_path, found))
+        for version in self._versions.discover(config, found):
+            self._put_state(version, State.START)
 
-    def _complain(self, config: ModelConfig, text: str) -> None:
-        if text and text != self._complaints.get(config.name):
+    def _complain(self, name: str, text: str) -> None:
+        if text and text != self._complaints.get(name):
             _log.warning("%s", text)
-        self._complaints[config.name] = text
-
-    def _of_model(self, name: str) -> list[_Version]:
-        return [version for version in self._versions.values() if version.config.name == name]
+        self._complaints[name] = text
 
     def _unload_leftovers(self) -> None:
-        for version in list(self._versions.values()):
-            if version.is_wanted or version.is_loading or version.state is State.UNLOADING:
-                continue
+        for version in self._versions.dispensable():
             if version.state is State.AVAILABLE:
-                if self._may_unload(version):
-                    self._unload(version)
-                continue
-            del self._versions[version.config.name, version.number]
-            self._board.put(version.config.name, version.number, State.END, version.error)
-
-    def _may_unload(self, version: _Version) -> bool:
-        """Better an old version than none: the highest of those left over waits for a wanted one."""
-        others = [other for other in self._of_model(version.config.name) if other is not version]
-        wanted = [other for other in others if other.is_wanted]
-        return (
-            not wanted
-            or any(other.state is State.AVAILABLE for other in wanted)
-            or any(other.state is State.AVAILABLE and other.number > version.number for other in others)
-        )
-
-    def _loadable(self) -> list[_Version]:
-        return [
-            version
-            for version in self._versions.values()
-            if version.is_wanted and not version.is_loading and version.state in (State.START, State.LOADING)
-        ]
-
-    def _free_threads(self) -> int:
-        return self._load_limit - sum(version.is_loading for version in self._versions.values())
+                self._unload(version)
+            else:
+                self._versions.forget(version)
+                self._put_state(version, State.END)
 
     def _start_loads(self) -> None:
-        """Start what is due: first tries before further ones, high versions before low ones."""
-        due = [version for version in self._loadable() if version.next_try <= time.monotonic()]
-        due.sort(key=lambda version: (version.failures, -version.number))
+        due = [version for version in self._versions.loadable() if version.next_try <= time.monotonic()]
         for version in due[: max(0, self._free_threads())]:
             version.is_loading = True
             self._put_state(version, State.LOADING)
             threading.Thread(target=self._load, args=(version,), name=f"load {version}", daemon=True).start()
 
-    def _load(self, version: _Version) -> None:
+    def _free_threads(self) -> int:
+        return self._load_limit - self._versions.count_loading()
+
+    def _load(self, version: Version) -> None:
         if version.failures:
             _log.info("Retrying of Loading servable: %s retry: %d", version, version.failures)
         else:
@@ -294,91 +230,71 @@ class ModelManager:
         try:
             model = self._load_model(version.config, version.directory)
         except ServingError as error:
-            # Without its traceback, which holds on to whatever was loaded by then.
-            self._actions.put(partial(self._on_load_failed, version, ServingError(error.code, error.message)))
+            failure = ServingError(error.code, error.message)  # no traceback: it holds on to what was loaded by then
         except Exception as error:  # no model may end the server  # noqa: BLE001
             _log.exception("loading %s failed", version)
-            self._actions.put(partial(self._on_load_failed, version, ServingError(Code.INTERNAL, repr(error))))
+            failure = ServingError(Code.INTERNAL, repr(error))
         else:
-            seconds = time.monotonic() - started
-            self._actions.put(partial(self._on_loaded, version, model, seconds))
+            self._actions.put(partial(self._on_loaded, version, model, time.monotonic() - started))
+            return
+        self._actions.put(partial(self._on_load_failed, version, failure))
 
-    def _on_load_failed(self, version: _Version, error: ServingError) -> None:
+    def _on_load_failed(self, version: Version, error: ServingError) -> None:
         _log.error("Loading servable: %s failed: %s", version, error)
         version.is_loading = False
         version.error = error
         version.failures += 1
         version.next_try = time.monotonic() + self._options.retry_seconds
         if version.failures > self._options.max_retries:
-            if self._options.max_retries:
-                _log.info(
-                    "Retrying of Loading servable: %s exhausted max_num_retries: %d",
-                    version,
-                    self._options.max_retries,
-                )
+            _log.info("Retrying of Loading servable: %s exhausted max_num_retries: %d", version, version.failures - 1)
             self._put_state(version, State.END)
 
-    def _on_loaded(self, version: _Version, model: SavedModel, seconds: float) -> None:
+    def _on_loaded(self, version: Version, model: SavedModel, seconds: float) -> None:
         version.is_loading = False
         version.error = None
         version.servable = Servable(version.config.name, version.number, model)
-        self._publish()
+        self._servables = self._versions.servables()
         self._put_state(version, State.AVAILABLE)
         _log.info("Successfully loaded servable version %s in %.1f s", version, seconds)
 
-    def _unload(self, version: _Version) -> None:
+    def _unload(self, version: Version) -> None:
         servable = version.servable
-        assert servable is not None
+        assert servable is not None  # it is AVAILABLE
         self._put_state(version, State.UNLOADING)
         version.model, version.servable = servable.model, None
-        self._publish()
+        self._servables = self._versions.servables()
         # Called as soon as nobody holds the servable any more; the model's memory is given back in another thread.
         version.last_user = weakref.ref(servable, lambda _: self._actions.put(partial(self._on_unused, version)))
 
-    def _on_unused(self, version: _Version) -> None:
+    def _on_unused(self, version: Version) -> None:
         self._unloaders.submit(self._free, version)
 
-    def _free(self, version: _Version) -> None:
+    def _free(self, version: Version) -> None:
         version.model = None
         gc.collect()  # a model's signatures and the model refer to each other
         self._actions.put(partial(self._on_unloaded, version))
 
-    def _on_unloaded(self, version: _Version) -> None:
-        del self._versions[version.config.name, version.number]
+    def _on_unloaded(self, version: Version) -> None:
+        self._versions.forget(version)
         self._put_state(version, State.END)
         _log.info("Done unloading servable version %s", version)
-        config = self._models.get(version.config.name)
-        if config is not None:  # it may be wanted again by now
-            self._look(config)
+        if version.config.name in self._models:  # it may be wanted again by now
+            self._look(self._models[version.config.name])
 
-    def _put_state(self, version: _Version, state: State) -> None:
+    def _put_state(self, version: Version, state: State) -> None:
         version.state = state
         self._board.put(version.config.name, version.number, state, version.error)
 
-    def _publish(self) -> None:
-        servables: dict[tuple[str, int | None], Servable] = {}
-        for version in sorted(self._versions.values(), key=lambda version: version.number):
-            if version.servable is not None:
-                servables[version.config.name, version.number] = version.servable
-                servables[version.config.name, None] = version.servable
-        self._servables = servables
-
     def _answer_waiters(self) -> None:
         for waiter in list(self._waiters):
-            outcomes = [self._outcome(name) for name in waiter.names]
-            if None not in outcomes:
+            results = [
+                self._versions.failure(name) if name in self._models else _left_out(name) for name in waiter.names
+            ]
+            if None not in results:
                 self._waiters.remove(waiter)
-                waiter.failures = [text for text in outcomes if text]
+                waiter.failures = [text for text in results if text]
                 waiter.done.set()
 
-    def _outcome(self, name: str) -> str | None:
-        """Return what failed, empty if a version is in memory, None as long as that is open."""
-        if name not in self._models:
-            return f"{{{{name: {name}}} due to error: {Code.ABORTED.name}: left out of a later config}}"
-        versions = [version for version in self._of_model(name) if version.is_wanted]
-        if any(version.state is State.AVAILABLE for version in versions):
-            return ""
-        if not versions or any(version.state is not State.END for version in versions):
-            return None
-        highest = max(versions, key=lambda version: version.number)
-        return f"{{{highest} due to error: {highest.error}}}"
+
+def _left_out(name: str) -> str:
+    return f"{{{{name: {name}}} due to error: {Code.ABORTED.name}: left out of a later config}}"

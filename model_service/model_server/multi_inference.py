@@ -9,11 +9,11 @@ from typing import Any
 from model_service.model_server import classify, regress
 from model_service.model_server.engine import Signature
 from model_service.model_server.inference import ChooseOutputs, fill_model_spec, invalid, run_on_examples
-from model_service.model_server.manager import Servable
 from model_service.model_server.messages import MultiInferenceResponse
 from model_service.model_server.predict import DEFAULT_SIGNATURE
 from model_service.model_server.status import Code, ServingError
 from model_service.model_server.tensors import Array
+from model_service.model_server.versions import Servable
 
 
 @dataclass(frozen=True, slots=True)

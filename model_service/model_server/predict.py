@@ -7,10 +7,10 @@ from typing import Any
 
 from model_service.model_server.dtypes import type_name
 from model_service.model_server.engine import Signature, SignatureInput
-from model_service.model_server.manager import Servable
 from model_service.model_server.messages import PredictResponse
 from model_service.model_server.status import Code, ServingError
 from model_service.model_server.tensors import Array, fill_proto, to_array
+from model_service.model_server.versions import Servable
 
 DEFAULT_SIGNATURE = "serving_default"
 

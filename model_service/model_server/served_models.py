@@ -18,6 +18,10 @@ _log = logging.getLogger(__name__)
 
 _LIST = "model_config_list"
 
+# Each occupies a thread that works on calls, for ever if a model never comes. The newest may wait: it may be the one
+# that mends what the others wait for.
+_MAX_WAITING_RELOADS = 2
+
 _Labels = Mapping[tuple[str, str], int]
 
 
@@ -34,6 +38,7 @@ class ServedModels:
         self._allow_labels_for_unavailable = allow_labels_for_unavailable
         self._lock = threading.Lock()
         self._has_list = False
+        self._reloads = 0
         self._names: frozenset[str] = frozenset()
         self._labels: _Labels = {}  # replaced as a whole, never changed
 
@@ -55,7 +60,8 @@ class ServedModels:
             is_wanted: asked now and then whether the caller still waits.
 
         Raises:
-            ServingError: the config is refused, and nothing changes; or a new model has no version that can be loaded.
+            ServingError: the config is refused, and nothing changes; or a new model has no version that can be loaded;
+                or the caller is gone, or too many later reloads wait, and the models go on loading.
         """
         if config.WhichOneof("config") != _LIST:
             raise ServingError(
@@ -64,7 +70,13 @@ class ServedModels:
                 "supported",
             )
         names = self._apply(config)
-        self._raise_if_failed(self._manager.wait_until_loaded(names, is_wanted), "model(s)")
+        with self._lock:
+            self._reloads += 1
+            turn = self._reloads
+        failures = self._manager.wait_until_loaded(
+            names, lambda: is_wanted() and self._reloads < turn + _MAX_WAITING_RELOADS
+        )
+        self._raise_if_failed(failures, "model(s)")
 
     def follow_file(self, path: str, seconds: float) -> None:
         """Read the config from a file every so many seconds from now on, in a thread of its own."""

@@ -211,10 +211,7 @@ def test_multi_inference_refusals(served: Any) -> None:
         grpc.StatusCode.UNIMPLEMENTED,
         "Unsupported signature method_name: tensorflow/serving/predict",
     )
-    assert refusal(classify, ("floats_in", REGRESS)) == (
-        INVALID,
-        "Input tensor must be the same for all Signatures.",
-    )
+    assert refusal(classify, ("floats_in", REGRESS)) == (INVALID, "Expects arg[1] to be float but string is provided")
     other = _multi(client, [1.0], regress, classify)
     other.tasks[1].model_spec.name = "other"
     assert client.error_of(client.prediction.MultiInference, other) == (

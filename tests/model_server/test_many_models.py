@@ -82,8 +82,9 @@ class Server:
         try:
             return {entry.version: entry.state for entry in self.client.status(model=name).model_version_status}
         except grpc.RpcError as error:
-            assert isinstance(error, grpc.Call) and error.code() is NOT_FOUND  # noqa: PT018
-            return {}
+            if isinstance(error, grpc.Call) and error.code() is NOT_FOUND:
+                return {}
+            raise
 
     def reload(self, **models: Any) -> Any:
         """Replace the set of models."""
@@ -93,7 +94,8 @@ class Server:
     def reload_refusal(self, config: Any) -> tuple[grpc.StatusCode, str]:
         """Return how a reload is refused."""
         request = model_management_pb2.ReloadConfigRequest(config=config)
-        return self.client.error_of(self.client.model_service.HandleReloadConfigRequest, request)
+        code, text = self.client.error_of(self.client.model_service.HandleReloadConfigRequest, request)
+        return code, text
 
     def write(self, **models: Any) -> None:
         """Write the config file."""
@@ -223,10 +225,32 @@ def test_a_reload_that_waits_for_nothing_blocks_nobody(begin: Begin, two: Path, 
         model_management_pb2.ReloadConfigRequest(config=waiting), timeout=1
     )
     assert abandoned.exception(10).code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    wait_until(lambda: "ReloadConfig failed: Nobody waits" in server.process.log)
+    wait_until(lambda: "ReloadConfig failed: No longer waiting" in server.process.log)
     shutil.copytree(three, tmp_path / "copy")
     (tmp_path / "copy").rename(tmp_path / "late")
     wait_until(lambda: server.states("late") == {123: State.AVAILABLE})
+
+
+def test_reloads_that_wait_for_ever_do_not_pile_up(begin: Begin, two: Path, tmp_path: Path) -> None:
+    server = begin("--grpc_max_threads=3", two=two)
+    late = model_management_pb2.ReloadConfigRequest(config=config_of(two=two, late=tmp_path / "late"))
+    calls = []
+    for number in range(2):
+        server.reload(two=two)  # so that the next one waits for a new model
+        calls += [server.client.model_service.HandleReloadConfigRequest.future(late, timeout=60)]
+        server.process.wait_for(f"(?s)((Re-)?adding model: late.*){{{number + 1}}}")
+    server.reload(two=two)
+    assert [call.exception(20).code() for call in calls] == [grpc.StatusCode.UNKNOWN] * 2
+    names = [f"late_{number}" for number in range(6)]
+    for name in names:
+        config = config_of(two=two, **{other: tmp_path / other for other in names[: names.index(name) + 1]})
+        request = model_management_pb2.ReloadConfigRequest(config=config)
+        calls += [server.client.model_service.HandleReloadConfigRequest.future(request, timeout=60)]
+        server.process.wait_for(f"adding model: {name}")
+    assert [call.exception(20).code() for call in calls[2:6]] == [grpc.StatusCode.CANCELLED] * 4
+    assert server.ask("two") == (4.0, 123)
+    server.reload(two=two)
+    assert all(call.exception(20) for call in calls)
 
 
 def test_reload_refusals_change_nothing(begin: Begin, two: Path, three: Path) -> None:

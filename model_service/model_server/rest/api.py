@@ -13,7 +13,6 @@ from google.protobuf.json_format import MessageToDict, MessageToJson
 
 from model_service.model_server.core import ServerCore
 from model_service.model_server.engine import Signature
-from model_service.model_server.manager import Servable
 from model_service.model_server.messages import (
     ClassificationRequest,
     GetModelMetadataRequest,
@@ -25,6 +24,7 @@ from model_service.model_server.messages import (
 from model_service.model_server.predict import DEFAULT_SIGNATURE, predict_arrays
 from model_service.model_server.rest import json_examples, json_tensors, json_text
 from model_service.model_server.status import Code, ServingError
+from model_service.model_server.versions import Servable
 
 _MODEL = r"/([^/:]+)"
 _VERSION = r"(?:(?:/versions/([0-9]+))|(?:/labels/([^/:]+)))?"
