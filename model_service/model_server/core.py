@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from model_service.model_server.classify import classify
+from model_service.model_server.engine import Signature
 from model_service.model_server.manager import ModelManager
 from model_service.model_server.messages import (
     GetModelMetadataResponse,
@@ -16,10 +17,11 @@ from model_service.model_server.messages import (
     SignatureDefMap,
 )
 from model_service.model_server.multi_inference import multi_inference
-from model_service.model_server.predict import predict
+from model_service.model_server.predict import find_json_signature, predict, predict_arrays
 from model_service.model_server.regress import regress
 from model_service.model_server.served_models import ServedModels
 from model_service.model_server.status import Code, ServingError
+from model_service.model_server.tensors import Array
 from model_service.model_server.versions import Servable
 
 _log = logging.getLogger(__name__)
@@ -52,6 +54,19 @@ class ServerCore:
     def predict(self, request: Any) -> Any:
         """Answer a PredictRequest."""
         return predict(self._find(request), request, self._as_tensor_content)
+
+    def predict_arrays(self, spec: Any, read: Callable[[Signature], Mapping[str, Array]]) -> dict[str, Any]:
+        """Answer a prediction whose tensors came in no message.
+
+        Args:
+            spec: the ModelSpec.
+            read: returns the inputs for the signature that the spec names, by alias.
+
+        Returns:
+            The outputs by alias.
+        """
+        signature = find_json_signature(self.find(spec), spec.signature_name)
+        return predict_arrays(signature, read(signature))
 
     def classify(self, request: Any) -> Any:
         """Answer a ClassificationRequest."""

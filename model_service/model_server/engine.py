@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_service.model_server.batching import BatchScheduler
 from model_service.model_server.runtime import (
     CallableOptions,
     ConfigProto,
@@ -145,16 +144,7 @@ class Signature:
         return made
 
 
-class BatchedSignature(Signature):
-    """A signature whose calls are joined into batches."""
-
-    def __init__(self, name: str, definition: Any, make_callable: MakeCallable, scheduler: BatchScheduler):
-        super().__init__(name, definition, make_callable)
-        self._scheduler = scheduler
-
-    def run(self, arrays: Sequence[Array], outputs: tuple[str, ...]) -> list[Any]:
-        """Compute outputs, maybe together with other calls; every input has the batch as its first dimension."""
-        return self._scheduler.run((id(self), outputs), arrays, lambda joined: Signature.run(self, joined, outputs))
+MakeSignature = Callable[[str, Any, MakeCallable], Signature]
 
 
 class SavedModel:
@@ -165,7 +155,7 @@ class SavedModel:
     Args:
         directory: the version folder.
         options: how it is run.
-        scheduler: joins calls into batches; None: every call is run by itself.
+        make_signature: Signature, or what does more.
 
     Attributes:
         signatures: by name.
@@ -174,7 +164,7 @@ class SavedModel:
         ServingError: it cannot be loaded.
     """
 
-    def __init__(self, directory: Path, options: EngineOptions, scheduler: BatchScheduler | None = None):
+    def __init__(self, directory: Path, options: EngineOptions, make_signature: MakeSignature = Signature):
         if not any((directory / name).exists() for name in _SAVED_MODEL_NAMES):
             raise ServingError(
                 Code.NOT_FOUND,
@@ -185,9 +175,7 @@ class SavedModel:
             self._session, meta_graph = _load(directory, options)
             self._inter_op_pool = _choose_pool(meta_graph, options)
             self.signatures: Mapping[str, Signature] = {
-                name: Signature(name, definition, self._make_callable)
-                if scheduler is None
-                else BatchedSignature(name, definition, self._make_callable, scheduler)
+                name: make_signature(name, definition, self._make_callable)
                 for name, definition in sorted(meta_graph.signature_def.items())
             }
 

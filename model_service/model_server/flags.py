@@ -13,6 +13,7 @@ _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _TYPE_NAMES = {bool: "bool", int: "int32", float: "float", str: "string"}
 _THREADS = 4 * (os.cpu_count() or 1)  # the real server's default
 _MAX_PORT = 65535
+DEFAULT_ADDRESS = "127.0.0.1"
 
 
 def _flag(default: Any, text: str) -> Any:
@@ -33,6 +34,11 @@ def _ignored(default: Any, text: str) -> Any:
 class ServerFlags:
     """The parsed command line; each field is the flag of its name."""
 
+    listen_address: str = _flag(
+        DEFAULT_ADDRESS,
+        "Address that --port and --rest_api_port listen on (not a flag of the real server, which always listens on "
+        "all interfaces: 0.0.0.0).",
+    )
     port: int = _flag(8500, "TCP port to listen on for gRPC. Disabled if set to zero.")
     grpc_socket_path: str = _flag("", "If non-empty, listen to a UNIX socket for gRPC on this path.")
     rest_api_port: int = _flag(0, "Port to listen on for the HTTP/REST API; zero: none.")
@@ -60,7 +66,7 @@ class ServerFlags:
         0, "Operations at a time; zero: as many as CPUs, small graphs in the thread of their request."
     )
     use_alts_credentials: bool = _later(False, "Use Google ALTS credentials.")
-    ssl_config_file: str = _later("", "Text file of SSLConfig: serve gRPC over TLS.")
+    ssl_config_file: str = _flag("", "Text file of SSLConfig: serve gRPC over TLS.")
     platform_config_file: str = _later("", "Text file of PlatformConfigMap.")
     per_process_gpu_memory_fraction: float = _flag(0.0, "Fraction of each GPU's memory to take; zero: as needed.")
     saved_model_tags: str = _flag("serve", "Comma-separated tags of the MetaGraph to load.")
@@ -69,7 +75,7 @@ class ServerFlags:
     enable_model_warmup: bool = _ignored(True, "Replay recorded requests after loading.")
     num_request_iterations_for_warmup: int = _ignored(0, "How often each recorded request is replayed.")
     version: bool = _flag(False, "Display version.")
-    monitoring_config_file: str = _later("", "Text file of MonitoringConfig.")
+    monitoring_config_file: str = _flag("", "Text file of MonitoringConfig.")
     remove_unused_fields_from_bundle_metagraph: bool = _ignored(True, "Save memory.")
     prefer_tflite_model: bool = _later(False, "Prefer model.tflite to saved_model.pb.")
     num_tflite_pools: int = _ignored(_THREADS // 4, "Pools of TensorFlow Lite interpreters.")
@@ -77,7 +83,10 @@ class ServerFlags:
     enable_signature_method_name_check: bool = _flag(False, "Check method_name of signatures.")
     xla_cpu_compilation_enabled: bool = _ignored(False, "Enable XLA on CPUs.")
     xla_gpu_compilation_enabled: bool = _ignored(False, "Enable XLA.")
-    enable_profiler: bool = _ignored(True, "Enable the profiler service.")
+    enable_profiler: bool = _flag(True, "Enable the profiler service.")
+    profiler_log_dir: str = _flag(
+        "", "Folder that keeps profiles (not a flag of the real server, which writes where the client says)."
+    )
     thread_pool_factory_config_file: str = _later("", "Text file of ThreadPoolConfig.")
     mixed_precision: str = _ignored("", "Mixed precision mode.")
     skip_initialize_tpu: bool = _ignored(False, "Leave the TPU alone.")

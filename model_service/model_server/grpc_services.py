@@ -19,6 +19,8 @@ from model_service.model_server.messages import (
     RegressionRequest,
     ReloadConfigRequest,
 )
+from model_service.model_server.own_messages import ProfileRequest
+from model_service.model_server.profiler import Profiler
 from model_service.model_server.status import ServingError
 
 _log = logging.getLogger(__name__)
@@ -47,6 +49,21 @@ def add_services(server: grpc.Server, core: ServerCore) -> None:
             grpc.method_handlers_generic_handler("tensorflow.serving.ModelService", model),
         )
     )
+
+
+def add_profiler_service(server: grpc.Server, log_directory: str) -> None:
+    """Register ``tensorflow.ProfilerService`` on a server that has not started.
+
+    Args:
+        server: the server.
+        log_directory: where traces are kept; empty: nowhere.
+    """
+    profiler = Profiler(log_directory)
+    methods = {
+        "Profile": _handler(profiler.profile, ProfileRequest),
+        "Terminate": grpc.unary_unary_rpc_method_handler(lambda content, context: profiler.terminate(content)),
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("tensorflow.ProfilerService", methods),))
 
 
 def add_health_service(server: grpc.Server) -> health.HealthServicer:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import time
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model_service.model_server.batching import BatchingOptions, BatchScheduler
-from model_service.model_server.config_messages import BatchingParameters
-from model_service.model_server.engine import EngineOptions, SavedModel
+from model_service.model_server.engine import EngineOptions, MakeSignature, SavedModel, Signature
 from model_service.model_server.flags import ServerFlags
 from model_service.model_server.model_configs import ModelConfig
+from model_service.model_server.own_messages import BatchingParameters
+from model_service.model_server.signatures import BatchedSignature, TimedSignature
 from model_service.model_server.status import Code, ServingError
 from model_service.model_server.text_protos import read_text_proto
+
+if TYPE_CHECKING:
+    from model_service.model_server.monitoring import Metrics
 
 _MODEL_PARAMETERS = "batching_params.pbtxt"
 
@@ -22,12 +28,14 @@ class ModelLoader:
 
     Args:
         flags: of the command line.
+        metrics: where loads and runs are recorded; None: nowhere.
 
     Raises:
         ServingError: a file that a flag names cannot be used.
     """
 
-    def __init__(self, flags: ServerFlags):
+    def __init__(self, flags: ServerFlags, metrics: Metrics | None = None):
+        self._metrics = metrics
         both = flags.tensorflow_session_parallelism
         self._options = EngineOptions(
             tags=tuple(flags.saved_model_tags.split(",")),
@@ -44,13 +52,27 @@ class ModelLoader:
         Raises:
             ServingError: it cannot be loaded.
         """
-        return SavedModel(directory, self._options, self._scheduler_for(directory))
+        if self._metrics is None:
+            return self._load(directory, self._signature_type(directory))
+        observe = partial(self._metrics.observe_run, config.name)
+        started = time.perf_counter()
+        is_loaded = False
+        try:
+            model = self._load(directory, partial(TimedSignature, self._signature_type(directory), observe))
+            is_loaded = True
+        finally:
+            self._metrics.observe_load(str(directory), time.perf_counter() - started, is_loaded)
+        return model
 
-    def _scheduler_for(self, directory: Path) -> BatchScheduler | None:
+    def _load(self, directory: Path, make_signature: MakeSignature) -> SavedModel:
+        return SavedModel(directory, self._options, make_signature)
+
+    def _signature_type(self, directory: Path) -> MakeSignature:
+        scheduler = self._scheduler
         path = directory / _MODEL_PARAMETERS
-        if self._scheduler is None or not self._has_model_parameters or not path.exists():
-            return self._scheduler
-        return BatchScheduler(read_batching_options(str(path)))
+        if scheduler is not None and self._has_model_parameters and path.exists():
+            scheduler = BatchScheduler(read_batching_options(str(path)))
+        return Signature if scheduler is None else partial(BatchedSignature, scheduler)
 
 
 def _shared_scheduler(flags: ServerFlags) -> BatchScheduler | None:

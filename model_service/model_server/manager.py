@@ -145,6 +145,10 @@ class ModelManager:
             raise ServingError(Code.NOT_FOUND, f"Servable not found for request: {wanted}")
         return servable
 
+    def is_known(self, name: str) -> bool:
+        """Whether a model of this name has ever been served."""
+        return self._board.knows(name)
+
     def statuses(self, name: str) -> Mapping[int, VersionStatus]:
         """Return the status of every version a model had since the start, highest version first."""
         return self._board.of_model(name)

@@ -63,6 +63,22 @@ def predict_arrays(signature: Signature, arrays: Mapping[str, Array]) -> dict[st
     return dict(zip(signature.output_names, signature.run(ordered, signature.output_names), strict=True))
 
 
+def find_json_signature(servable: Servable, name: str) -> Signature:
+    """Return the signature that a REST request names; without a name ``serving_default``.
+
+    Raises:
+        ServingError: there is none of this name, or it takes nothing.
+    """
+    signature = servable.model.signatures.get(name or DEFAULT_SIGNATURE)
+    if signature is None:
+        raise ServingError(
+            Code.INVALID_ARGUMENT, f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature def'
+        )
+    if not signature.inputs:
+        raise ServingError(Code.INVALID_ARGUMENT, f"Failed to get input map for signature: {name or 'DEFAULT'}")
+    return signature
+
+
 def find_signature(servable: Servable, name: str) -> Signature:
     """Return the signature a request names; without a name ``serving_default``.
 

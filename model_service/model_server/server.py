@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from model_service.model_server.core import ServerCore
-from model_service.model_server.flags import ServerFlags, channel_arguments
-from model_service.model_server.grpc_services import add_health_service, add_services
+from model_service.model_server.flags import DEFAULT_ADDRESS, ServerFlags, channel_arguments
+from model_service.model_server.grpc_services import add_health_service, add_profiler_service, add_services
 from model_service.model_server.loading import ModelLoader
 from model_service.model_server.manager import LoadOptions, ModelManager
 from model_service.model_server.messages import ModelServerConfig
@@ -25,11 +26,13 @@ from model_service.model_server.sockets import UnixSocket, listen_tcp
 from model_service.model_server.text_protos import read_text_proto
 
 if TYPE_CHECKING:
-    from model_service.model_server.rest.server import RestServer
+    from grpc_health.v1.health import HealthServicer
+
+    from model_service.model_server.monitoring import Metrics
+    from model_service.model_server.rest.server import Page, RestServer
 
 _log = logging.getLogger(__name__)
 
-_HOST = "0.0.0.0"  # as the real server
 _DRAIN_SECONDS = 15.0
 _THREAD_END_SECONDS = 1.0
 _MAX_MESSAGE_BYTES = 2**31 - 1  # the real server's
@@ -41,7 +44,9 @@ class Server:
     def __init__(self, flags: ServerFlags):
         self._flags = flags
         self._stop = threading.Event()
-        self._manager = ModelManager(ModelLoader(flags), _load_options(flags))
+        self._credentials = _read_credentials(flags)
+        self._metrics, self._pages = _read_monitoring(flags)
+        self._manager = ModelManager(ModelLoader(flags, self._metrics), _load_options(flags))
         self._models = ServedModels(self._manager, flags.allow_version_labels_for_unavailable_models)
         self._unix_socket = UnixSocket(flags.grpc_socket_path) if flags.grpc_socket_path else None
         self._pool = ThreadPoolExecutor(flags.grpc_max_threads, thread_name_prefix="grpc")
@@ -74,37 +79,33 @@ class Server:
         self._manager.stop()
 
     def _serve(self) -> None:
-        flags = self._flags
-        server = grpc.server(self._pool, options=_grpc_options(flags))
-        core = ServerCore(
-            self._manager,
-            self._models,
-            flags.enable_serialization_as_tensor_content,
-            flags.enable_signature_method_name_check,
-        )
-        add_services(server, core)
-        health = add_health_service(server) if flags.enable_grpc_healthcheck_service else None
-        tcp_address = f"{_HOST}:{flags.port}"
-        if flags.port:
-            listen_tcp(server, tcp_address)
-        if self._unix_socket is not None:
-            self._unix_socket.listen(server)
-        server.start()
-        rest = self._start_rest(core)
-        if flags.port:
-            _log.info("Running gRPC ModelServer at %s ...", tcp_address)
-        if self._unix_socket is not None:
-            _log.info("Running gRPC ModelServer at UNIX socket %s ...", flags.grpc_socket_path)
+        grpc_server, health = self._start_grpc()
+        rest_server = self._start_rest()
+        self._announce()
         self._stop.wait()
         if health is not None:
             health.enter_graceful_shutdown()
-        drained = server.stop(_DRAIN_SECONDS)
-        if rest is not None:
-            rest.stop(_DRAIN_SECONDS)
+        drained = grpc_server.stop(_DRAIN_SECONDS)
+        if rest_server is not None:
+            rest_server.stop(_DRAIN_SECONDS)
         drained.wait()
         self._end_threads()
 
-    def _start_rest(self, core: ServerCore) -> RestServer | None:
+    def _start_grpc(self) -> tuple[grpc.Server, HealthServicer | None]:
+        flags = self._flags
+        server = grpc.server(self._pool, options=_grpc_options(flags))
+        add_services(server, self._make_core("GRPC"))
+        if flags.enable_profiler:
+            add_profiler_service(server, flags.profiler_log_dir)
+        health = add_health_service(server) if flags.enable_grpc_healthcheck_service else None
+        if flags.port:
+            listen_tcp(server, f"{flags.listen_address}:{flags.port}", self._credentials)
+        if self._unix_socket is not None:
+            self._unix_socket.listen(server)
+        server.start()
+        return server, health
+
+    def _start_rest(self) -> RestServer | None:
         flags = self._flags
         if not flags.rest_api_port:
             return None
@@ -112,15 +113,38 @@ class Server:
         from model_service.model_server.rest.server import RestOptions, RestServer
 
         options = RestOptions(
-            host=_HOST,
+            host=flags.listen_address,
             port=flags.rest_api_port,
             threads=flags.rest_api_num_threads,
             timeout_seconds=flags.rest_api_timeout_in_ms / 1000,
             has_cors=flags.rest_api_enable_cors_support,
         )
-        rest = RestServer(RestApi(core), options, {})
+        rest = RestServer(RestApi(self._make_core("REST")), options, self._pages)
         rest.start()
         return rest
+
+    def _make_core(self, entrypoint: str) -> ServerCore:
+        flags = self._flags
+        options = (
+            self._manager,
+            self._models,
+            flags.enable_serialization_as_tensor_content,
+            flags.enable_signature_method_name_check,
+        )
+        if self._metrics is None:
+            return ServerCore(*options)
+        from model_service.model_server.monitoring import MonitoredCore
+
+        return MonitoredCore(self._metrics, entrypoint, *options)
+
+    def _announce(self) -> None:
+        flags = self._flags
+        if flags.port:
+            _log.info("Running gRPC ModelServer at %s:%d ...", flags.listen_address, flags.port)
+        if flags.port and flags.listen_address == DEFAULT_ADDRESS:
+            _log.info("Only this machine is answered; --listen_address=0.0.0.0 answers all that can reach it")
+        if self._unix_socket is not None:
+            _log.info("Running gRPC ModelServer at UNIX socket %s ...", flags.grpc_socket_path)
 
     def _end_threads(self) -> None:
         """Wait for the threads that work on calls; a call that outlived the grace must not hold up the end."""
@@ -133,6 +157,30 @@ class Server:
                 self._unix_socket.close()
             sys.stderr.flush()
             os._exit(0)
+
+
+def _read_credentials(flags: ServerFlags) -> grpc.ServerCredentials | None:
+    if not flags.ssl_config_file:
+        return None
+    from model_service.model_server.tls import read_credentials
+
+    return read_credentials(flags.ssl_config_file)
+
+
+def _read_monitoring(flags: ServerFlags) -> tuple[Metrics | None, Mapping[str, Page]]:
+    """Return the metrics, if they are wanted, and the pages that show them."""
+    if not flags.monitoring_config_file:
+        return None, {}
+    from model_service.model_server.monitoring import PAGE_PATH, Metrics
+    from model_service.model_server.own_messages import MonitoringConfig
+
+    config = read_text_proto(flags.monitoring_config_file, MonitoringConfig).prometheus_config
+    if not config.enable:
+        return None, {}
+    if not flags.rest_api_port:
+        _log.warning("--monitoring_config_file: nothing shows the metrics without --rest_api_port")
+    metrics = Metrics()
+    return metrics, {config.path or PAGE_PATH: metrics.page}
 
 
 def _server_config(flags: ServerFlags) -> Any:

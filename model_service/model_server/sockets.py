@@ -1,10 +1,10 @@
-"""Listening on TCP ports and unix sockets, without taking over what belongs to a living server."""
+"""Listening on TCP ports and unix sockets."""
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
-import socket
 import stat
 from pathlib import Path
 
@@ -12,24 +12,31 @@ import grpc
 
 from model_service.model_server.status import Code, ServingError
 
+_log = logging.getLogger(__name__)
+
 _MAX_PATH_BYTES = 107
-_TRIAL_SECONDS = 2.0
 _OWNER_ONLY = 0o077
 
 
-def listen_tcp(server: grpc.Server, address: str) -> None:
+def listen_tcp(server: grpc.Server, address: str, credentials: grpc.ServerCredentials | None) -> None:
     """Have a server listen on ``host:port``.
+
+    Args:
+        server: the server.
+        address: where to listen.
+        credentials: for TLS; None: without.
 
     Raises:
         ServingError: the address cannot be bound.
     """
-    _bind(server, address)
+    _bind(server, address, credentials)
 
 
 class UnixSocket:
-    """A unix socket path, owned by at most one server.
+    """A unix socket path.
 
-    gRPC silently takes a path over from a server that listens on it, so a lock file is held as long as the socket is.
+    gRPC silently takes a path over from a server that listens on it, as the real server does, so it is said aloud. A
+    lock file tells which living server has the path.
 
     Args:
         path: absolute or relative, at most 107 bytes.
@@ -39,38 +46,43 @@ class UnixSocket:
         self._path = path
         self._lock_path = f"{path}.lock"
         self._lock: int | None = None
-        self._is_bound = False
+        self._inode: int | None = None
 
     def listen(self, server: grpc.Server) -> None:
         """Bind; the socket is for this user only. What a killed server left behind is removed.
 
         Raises:
-            ServingError: another server listens there, something else has this name, or the path is unusable.
+            ServingError: something that is no socket has this name, or the path is unusable.
         """
         if len(os.fsencode(self._path)) > _MAX_PATH_BYTES:
             raise ServingError(
                 Code.INVALID_ARGUMENT, f"{self._path}: a unix socket's path has at most {_MAX_PATH_BYTES} bytes"
             )
         self._lock = self._take_lock()
-        self._remove_stale()
+        if self._lock is None:
+            _log.warning("%s: another server listens there; this one takes the path over from it", self._path)
+        self._remove_old()
         before = os.umask(_OWNER_ONLY)
         try:
             _bind(server, f"unix:{self._path}")
-            self._is_bound = True
+            self._inode = os.stat(self._path).st_ino
         finally:
             os.umask(before)
 
     def close(self) -> None:
-        """Remove socket and lock file, if they are ours."""
-        if self._lock is None:
-            return
-        if self._is_bound:
-            Path(self._path).unlink(missing_ok=True)
-        Path(self._lock_path).unlink(missing_ok=True)
-        os.close(self._lock)
-        self._lock = None
+        """Remove socket and lock file, if they are still ours."""
+        try:
+            if self._inode is not None and os.stat(self._path).st_ino == self._inode:
+                os.unlink(self._path)
+        except FileNotFoundError:
+            pass
+        if self._lock is not None:
+            Path(self._lock_path).unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
 
-    def _take_lock(self) -> int:
+    def _take_lock(self) -> int | None:
+        """Return the lock, or None if another server has it."""
         while True:
             try:
                 lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -80,38 +92,29 @@ class UnixSocket:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.path.exists(self._lock_path) and os.path.samestat(os.fstat(lock), os.stat(self._lock_path)):
                     return lock
-            except BlockingIOError as error:
+            except BlockingIOError:
                 os.close(lock)
-                raise self._taken() from error
+                return None
             except FileNotFoundError:
                 pass
             os.close(lock)  # its owner removed the file in between
 
-    def _remove_stale(self) -> None:
+    def _remove_old(self) -> None:
         try:
             mode = os.lstat(self._path).st_mode
         except FileNotFoundError:
             return
         if not stat.S_ISSOCK(mode):
             raise ServingError(Code.INVALID_ARGUMENT, f"{self._path}: exists and is no socket")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
-            trial.settimeout(_TRIAL_SECONDS)
-            try:
-                trial.connect(self._path)
-            except ConnectionRefusedError:
-                os.unlink(self._path)
-                return
-            except OSError as error:
-                raise ServingError(Code.INVALID_ARGUMENT, f"{self._path}: {error}") from error
-        raise self._taken()
-
-    def _taken(self) -> ServingError:
-        return ServingError(Code.INVALID_ARGUMENT, f"{self._path}: another server listens there")
+        os.unlink(self._path)
 
 
-def _bind(server: grpc.Server, address: str) -> None:
+def _bind(server: grpc.Server, address: str, credentials: grpc.ServerCredentials | None = None) -> None:
     try:
-        bound = server.add_insecure_port(address)
+        if credentials is None:
+            bound = server.add_insecure_port(address)
+        else:
+            bound = server.add_secure_port(address, credentials)
     except RuntimeError as error:
         bound, reason = 0, str(error)
     else:

@@ -41,6 +41,10 @@ class StateBoard:
         with self._lock:
             self._statuses.setdefault(name, {})[version] = VersionStatus(state, error)
 
+    def knows(self, name: str) -> bool:
+        """Whether a model of this name has ever been here."""
+        return name in self._statuses
+
     def of_model(self, name: str) -> Mapping[int, VersionStatus]:
         """Return the status of every version a model had since the start, highest version first."""
         with self._lock:

@@ -12,7 +12,6 @@ from urllib.parse import unquote
 from google.protobuf.json_format import MessageToDict, MessageToJson
 
 from model_service.model_server.core import ServerCore
-from model_service.model_server.engine import Signature
 from model_service.model_server.messages import (
     ClassificationRequest,
     GetModelMetadataRequest,
@@ -21,10 +20,8 @@ from model_service.model_server.messages import (
     RegressionRequest,
     SignatureDefMap,
 )
-from model_service.model_server.predict import DEFAULT_SIGNATURE, predict_arrays
 from model_service.model_server.rest import json_examples, json_tensors, json_text
 from model_service.model_server.status import Code, ServingError
-from model_service.model_server.versions import Servable
 
 _MODEL = r"/([^/:]+)"
 _VERSION = r"(?:(?:/versions/([0-9]+))|(?:/labels/([^/:]+)))?"
@@ -103,9 +100,8 @@ class RestApi:
 
     def _predict(self, spec: Any, document: Mapping[str, Any]) -> bytes:
         _fill_signature(spec, document)
-        signature = _signature(self._core.find(spec), spec.signature_name or DEFAULT_SIGNATURE)
-        form, arrays = json_tensors.read_tensors(document, signature)
-        return json_tensors.write_tensors(form, predict_arrays(signature, arrays))
+        outputs = self._core.predict_arrays(spec, lambda signature: json_tensors.read_tensors(document, signature))
+        return json_tensors.write_tensors(json_tensors.form_of(document), outputs)
 
     def _classify(self, spec: Any, document: Mapping[str, Any]) -> bytes:
         request = ClassificationRequest(model_spec=spec)
@@ -150,15 +146,6 @@ def _model_spec(name: str, version: str | None, label: str | None) -> Any:
     elif label is not None:
         spec.version_label = unquote(label)
     return spec
-
-
-def _signature(servable: Servable, name: str) -> Signature:
-    signature = servable.model.signatures.get(name)
-    if signature is None:
-        raise ServingError(Code.INVALID_ARGUMENT, f'Serving signature name: "{name}" not found in signature def')
-    if not signature.inputs:
-        raise ServingError(Code.INVALID_ARGUMENT, f"Failed to get input map for signature: {name}")
-    return signature
 
 
 def _fill_signature(spec: Any, document: Mapping[str, Any]) -> None:

@@ -38,7 +38,12 @@ class Form(Enum):
     COLUMNS = "outputs"
 
 
-def read_tensors(document: Mapping[str, Any], signature: Signature) -> tuple[Form, dict[str, Array]]:
+def form_of(document: Mapping[str, Any]) -> Form:
+    """Return the form of a parsed request."""
+    return Form.ROWS if _INSTANCES in document else Form.COLUMNS
+
+
+def read_tensors(document: Mapping[str, Any], signature: Signature) -> dict[str, Array]:
     """Read the tensors of a request.
 
     Args:
@@ -46,7 +51,7 @@ def read_tensors(document: Mapping[str, Any], signature: Signature) -> tuple[For
         signature: the one the request names.
 
     Returns:
-        The form, and one array of the right element type per input, by alias.
+        One array of the right element type per input, by alias.
 
     Raises:
         ServingError: they do not fit the signature.
@@ -57,9 +62,9 @@ def read_tensors(document: Mapping[str, Any], signature: Signature) -> tuple[For
             "keys to exist "
         )
     if _INSTANCES in document:
-        return Form.ROWS, _read_rows(document, signature)
+        return _read_rows(document, signature)
     if _INPUTS in document:
-        return Form.COLUMNS, _read_columns(document[_INPUTS], signature)
+        return _read_columns(document[_INPUTS], signature)
     raise _invalid("Missing 'inputs' or 'instances' key")
 
 

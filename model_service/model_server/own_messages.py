@@ -1,7 +1,7 @@
-"""Messages of configuration files that tensorflow-serving-api does not carry, by their fields.
+"""Messages that neither TensorFlow nor tensorflow-serving-api carries for Python, by their fields.
 
 Sources of the fields: ``session_bundle_config.proto``, ``ssl_config.proto`` and ``monitoring_config.proto`` of
-TensorFlow Serving.
+TensorFlow Serving; ``profiler_service.proto`` of TensorFlow (of its messages what the service here reads and writes).
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ from google.protobuf import descriptor_pb2, message_factory, wrappers_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
 
 _PACKAGE = "tensorflow.serving"
-_FILE = "model_service/config_messages.proto"
+_FILE = "model_service/own_messages.proto"
 _Field = descriptor_pb2.FieldDescriptorProto
-_SCALARS = {"bool": _Field.TYPE_BOOL, "int64": _Field.TYPE_INT64, "string": _Field.TYPE_STRING}
+_SCALARS = {
+    "bool": _Field.TYPE_BOOL,
+    "bytes": _Field.TYPE_BYTES,
+    "int64": _Field.TYPE_INT64,
+    "string": _Field.TYPE_STRING,
+    "uint64": _Field.TYPE_UINT64,
+}
 
 # Message: field: (number, type); "*" before a type: repeated; a capital letter first: a message.
 _MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
@@ -38,6 +44,9 @@ _MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
     },
     "PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
     "MonitoringConfig": {"prometheus_config": (1, "PrometheusConfig")},
+    "ProfileRequest": {"duration_ms": (1, "uint64")},
+    "ProfileToolData": {"name": (1, "string"), "data": (2, "bytes")},
+    "ProfileResponse": {"tool_data": (6, "*ProfileToolData"), "empty_trace": (7, "bool")},
 }
 
 
@@ -71,3 +80,5 @@ _pool.Add(_file())
 BatchingParameters = _message_class("BatchingParameters")
 SSLConfig = _message_class("SSLConfig")
 MonitoringConfig = _message_class("MonitoringConfig")
+ProfileRequest = _message_class("ProfileRequest")
+ProfileResponse = _message_class("ProfileResponse")
