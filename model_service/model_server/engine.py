@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from model_service.model_server.runtime import (
     CallableOptions,
@@ -145,6 +145,14 @@ class Signature:
 
 
 MakeSignature = Callable[[str, Any, MakeCallable], Signature]
+
+
+class Model(Protocol):
+    """A loaded model."""
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]:
+        """The signatures by name."""
 
 
 class SavedModel:

@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model_service.model_server import lite
 from model_service.model_server.batching import BatchingOptions, BatchScheduler
-from model_service.model_server.engine import EngineOptions, MakeSignature, SavedModel, Signature
+from model_service.model_server.engine import EngineOptions, MakeSignature, Model, SavedModel, Signature
 from model_service.model_server.flags import ServerFlags
 from model_service.model_server.model_configs import ModelConfig
 from model_service.model_server.own_messages import BatchingParameters
@@ -43,10 +44,13 @@ class ModelLoader:
             inter_op_threads=flags.tensorflow_inter_op_parallelism or both,
             gpu_memory_fraction=flags.per_process_gpu_memory_fraction,
         )
+        self._interpreters = 0
+        if flags.prefer_tflite_model:
+            self._interpreters = max(1, flags.num_tflite_pools * flags.num_tflite_interpreters_per_pool)
         self._has_model_parameters = flags.enable_per_model_batching_parameters
         self._scheduler = _shared_scheduler(flags)
 
-    def __call__(self, config: ModelConfig, directory: Path) -> SavedModel:
+    def __call__(self, config: ModelConfig, directory: Path) -> Model:
         """Load a version folder.
 
         Raises:
@@ -64,7 +68,9 @@ class ModelLoader:
             self._metrics.observe_load(str(directory), time.perf_counter() - started, is_loaded)
         return model
 
-    def _load(self, directory: Path, make_signature: MakeSignature) -> SavedModel:
+    def _load(self, directory: Path, make_signature: MakeSignature) -> Model:
+        if self._interpreters and (directory / lite.FILE_NAME).exists():
+            return lite.LiteModel(directory / lite.FILE_NAME, self._interpreters, make_signature)
         return SavedModel(directory, self._options, make_signature)
 
     def _signature_type(self, directory: Path) -> MakeSignature:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from model_service.model_server.engine import SavedModel
+from model_service.model_server.engine import Model
 from model_service.model_server.model_configs import ModelConfig
 from model_service.model_server.repository import find_versions
 from model_service.model_server.states import State, StateBoard, VersionStatus
@@ -49,7 +49,7 @@ class LoadOptions:
     unload_threads: int = 0
 
 
-LoadModel = Callable[[ModelConfig, Path], SavedModel]
+LoadModel = Callable[[ModelConfig, Path], Model]
 
 
 @dataclass(eq=False)
@@ -253,7 +253,7 @@ class ModelManager:
             _log.info("Retrying of Loading servable: %s exhausted max_num_retries: %d", version, version.failures - 1)
             self._put_state(version, State.END)
 
-    def _on_loaded(self, version: Version, model: SavedModel, seconds: float) -> None:
+    def _on_loaded(self, version: Version, model: Model, seconds: float) -> None:
         version.is_loading = False
         version.error = None
         version.servable = Servable(version.config.name, version.number, model)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_service.model_server.engine import SavedModel
+from model_service.model_server.engine import Model
 from model_service.model_server.model_configs import ModelConfig
 from model_service.model_server.states import State
 from model_service.model_server.status import ServingError
@@ -22,7 +22,7 @@ class Servable:
 
     name: str
     version: int
-    model: SavedModel
+    model: Model
 
 
 @dataclass(eq=False)
@@ -54,7 +54,7 @@ class Version:
     error: ServingError | None = None
     next_try: float = 0.0
     servable: Servable | None = None
-    model: SavedModel | None = None
+    model: Model | None = None
     last_user: weakref.ref[Servable] | None = None
 
     def __str__(self) -> str:

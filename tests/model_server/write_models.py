@@ -225,6 +225,30 @@ def write_keras_distributed(root: Path) -> None:
         _export_keras(root, tf.keras.layers.Dense(1, kernel_initializer="ones", name="y"))
 
 
+def write_tflite(root: Path) -> None:
+    """TensorFlow Lite without a signature: tensors x and y, y = x / 2 + 2."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [1], name="x")
+        y = tf.add(x * 0.5, 2, name="y")
+        converted = v1.lite.TFLiteConverter.from_session(session, [x], [y]).convert()
+    _write_lite(root, converted)
+
+
+def write_tflite_with_signature(root: Path) -> None:
+    """TensorFlow Lite with the signature of a function: y = x / 2 + 2, any number of rows."""
+    function = _function(lambda x: {"y": x * 0.5 + 2}, x=([None], "float32"))
+    module = tf.Module()
+    module.serving = function
+    converted = tf.lite.TFLiteConverter.from_concrete_functions([function], module).convert()
+    _write_lite(root, converted)
+
+
+def _write_lite(root: Path, content: bytes) -> None:
+    directory = root / "00000123"
+    directory.mkdir(parents=True)
+    (directory / "model.tflite").write_bytes(content)
+
+
 def write_text(root: Path) -> None:
     """Operations of tensorflow-text: y = x + the number of words in "hello"; nothing where it is not installed."""
     if find_spec("tensorflow_text") is None:
@@ -239,7 +263,7 @@ def write_text(root: Path) -> None:
 
 
 WRITERS = (
-    write_text,
+    *(write_text, write_tflite, write_tflite_with_signature),
     *(write_half_plus_two, write_plus_two, write_half_plus_two_tf2, write_half_plus_three),
     *(write_signatures, write_echo, write_tables, write_slow),
     *(write_keras, write_keras_sequential, write_keras_distributed, write_saved_checkpoint, write_two_functions),
