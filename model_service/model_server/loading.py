@@ -17,6 +17,8 @@ from model_service.model_server.own_messages import BatchingParameters
 from model_service.model_server.signatures import BatchedSignature, TimedSignature
 from model_service.model_server.status import Code, ServingError
 from model_service.model_server.text_protos import read_text_proto
+from model_service.model_server.versions import Servable
+from model_service.model_server.warmup import has_warmup_requests, warm_up
 
 if TYPE_CHECKING:
     from model_service.model_server.monitoring import Metrics
@@ -44,6 +46,9 @@ class ModelLoader:
             inter_op_threads=flags.tensorflow_inter_op_parallelism or both,
             gpu_memory_fraction=flags.per_process_gpu_memory_fraction,
         )
+        self._warmup_iterations = 0
+        if flags.enable_model_warmup:
+            self._warmup_iterations = max(1, flags.num_request_iterations_for_warmup)
         self._interpreters = 0
         if flags.prefer_tflite_model:
             self._interpreters = max(1, flags.num_tflite_pools * flags.num_tflite_interpreters_per_pool)
@@ -57,18 +62,27 @@ class ModelLoader:
             ServingError: it cannot be loaded.
         """
         if self._metrics is None:
-            return self._load(directory, self._signature_type(directory))
+            return self._load(config, directory, self._signature_type(directory))
         observe = partial(self._metrics.observe_run, config.name)
         started = time.perf_counter()
         is_loaded = False
         try:
-            model = self._load(directory, partial(TimedSignature, self._signature_type(directory), observe))
+            model = self._load(config, directory, partial(TimedSignature, self._signature_type(directory), observe))
             is_loaded = True
         finally:
             self._metrics.observe_load(str(directory), time.perf_counter() - started, is_loaded)
         return model
 
-    def _load(self, directory: Path, make_signature: MakeSignature) -> Model:
+    def _load(self, config: ModelConfig, directory: Path, make_signature: MakeSignature) -> Model:
+        model = self._read(directory, make_signature)
+        if self._warmup_iterations and has_warmup_requests(directory):
+            started = time.perf_counter()
+            warm_up(Servable(config.name, int(directory.name), model), directory, self._warmup_iterations)
+            if self._metrics is not None:
+                self._metrics.observe_warmup(str(directory), time.perf_counter() - started)
+        return model
+
+    def _read(self, directory: Path, make_signature: MakeSignature) -> Model:
         if self._interpreters and (directory / lite.FILE_NAME).exists():
             return lite.LiteModel(directory / lite.FILE_NAME, self._interpreters, make_signature)
         return SavedModel(directory, self._options, make_signature)

@@ -161,6 +161,10 @@ class Metrics:
         self.graph_runs.add(1)
         self.graph_run_time.add(int(seconds * 1e6))
 
+    def observe_warmup(self, path: str, seconds: float) -> None:
+        """Record that a version folder's recorded requests were answered."""
+        self.warmup_latency.observe(seconds * 1e6, path, "OK")
+
     def observe_load(self, path: str, seconds: float, is_loaded: bool) -> None:
         """Record that a version folder was loaded, or was not."""
         self.load_attempts.add(1, path, "success" if is_loaded else "fail")

@@ -88,6 +88,15 @@ def load_text_operations() -> bool:
     return bool(libraries)
 
 
+def read_records(path: str) -> Iterator[bytes]:
+    """Read the records of a TFRecord file.
+
+    Raises:
+        OpError: the file cannot be read, or is damaged.
+    """
+    return iter(RecordIterator(path, ""))
+
+
 def library_version() -> str:
     """Return the version of the installed TensorFlow, ``unknown`` if its metadata are missing."""
     for distribution in ("tensorflow", "tensorflow-cpu"):
@@ -109,6 +118,7 @@ with _quiet_stderr():
         from tensorflow.python.framework.errors_impl import NotFoundError, OpError
         from tensorflow.python.framework.load_library import load_op_library
         from tensorflow.python.framework.ops import Graph
+        from tensorflow.python.lib.io._pywrap_record_io import RecordIterator
         from tensorflow.python.saved_model.loader_impl import SavedModelLoader
     except (ImportError, AttributeError) as error:
         _start_again_with_full_package(error)
@@ -128,4 +138,5 @@ __all__ = [
     "TensorProto",
     "load_op_library",
     "load_text_operations",
+    "read_records",
 ]
