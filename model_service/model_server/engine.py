@@ -118,6 +118,9 @@ class Signature:
             return run(*arrays)
         except OpError as error:
             raise serving_error(error) from error
+        except UnicodeDecodeError as error:  # TensorFlow quotes what it was sent
+            text = error.object.decode("utf-8", "replace")
+            raise ServingError(Code.INVALID_ARGUMENT, text) from error
 
     def joined(self, others: Sequence[Signature]) -> Signature:
         """Return a signature that takes the inputs and gives the outputs of all, each under its tensor's name.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from model_service.model_server.core import ServerCore
@@ -75,13 +76,15 @@ def add_health_service(server: grpc.Server) -> health.HealthServicer:
 
 
 def _handler(answer: Callable[[Any], Any], request_type: Any) -> grpc.RpcMethodHandler[Any, Any]:
-    def handle(request: Any, context: grpc.ServicerContext) -> Any:
+    read = request_type.FromString
+
+    def handle(content: bytes, context: grpc.ServicerContext) -> Any:
         try:
-            return answer(request)
+            return answer(read(content))
         except Exception as error:  # a bad request must never end the server  # noqa: BLE001
             _refuse(error, request_type, context)
 
-    return grpc.unary_unary_rpc_method_handler(handle, request_type.FromString, _serialize)
+    return grpc.unary_unary_rpc_method_handler(handle, response_serializer=_serialize)
 
 
 def _waiting_handler(
@@ -89,18 +92,20 @@ def _waiting_handler(
 ) -> grpc.RpcMethodHandler[Any, Any]:
     """Make the handler of a method that may wait for long, and asks whether its caller is still there."""
 
-    def handle(request: Any, context: grpc.ServicerContext) -> Any:
+    def handle(content: bytes, context: grpc.ServicerContext) -> Any:
         try:
-            return answer(request, context.is_active)
+            return answer(request_type.FromString(content), context.is_active)
         except Exception as error:  # a bad request must never end the server  # noqa: BLE001
             _refuse(error, request_type, context)
 
-    return grpc.unary_unary_rpc_method_handler(handle, request_type.FromString, _serialize)
+    return grpc.unary_unary_rpc_method_handler(handle, response_serializer=_serialize)
 
 
 def _refuse(error: Exception, request_type: Any, context: grpc.ServicerContext) -> NoReturn:
     if isinstance(error, ServingError):
         context.abort(_STATUS_CODES[int(error.code)], error.message[:_MAX_TEXT_CHARACTERS])
+    if isinstance(error, DecodeError):
+        context.abort(grpc.StatusCode.INTERNAL, f"the request is no {request_type.DESCRIPTOR.full_name}")
     _log.error("%s failed", request_type.__name__, exc_info=error)
     context.abort(grpc.StatusCode.INTERNAL, "internal error")
 

@@ -64,6 +64,7 @@ class ServerProcess:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",
             env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **(environment or {})},
         )
         self._lines: list[str] = []

@@ -23,6 +23,7 @@ from model_service.model_server.status import Code, ServingError
 from model_service.model_server.tensors import Array
 
 _INSTANCES, _INPUTS = "instances", "inputs"
+_MAX_DIMENSIONS = 64  # NumPy's
 _BASE64 = "b64"
 _BYTES_SUFFIX = "_bytes"
 _URL_SAFE = str.maketrans("-_", "+/")
@@ -211,6 +212,8 @@ def _flatten(value: Any) -> tuple[list[int], list[Any]]:
             other = next(len(each) for each in level if len(each) != size)
             raise _invalid(f"Encountered list at unexpected size: {other} at level: {len(shape)} expected size: {size}")
         shape.append(size)
+        if len(shape) > _MAX_DIMENSIONS:
+            raise _invalid(f"Lists are nested more than {_MAX_DIMENSIONS} deep")
         level = list(chain.from_iterable(level))
     if list in set(map(type, level)):
         raise _invalid(f"Encountered list at unexpected level: {len(shape)} expected < {len(shape)}")
