@@ -17,8 +17,8 @@ from model_service.model_server.dtypes import BY_NUMBER, BY_NUMPY, STRING, Eleme
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _MAX_DIMENSIONS = 254
-# One value may stand for a whole tensor; not for more than a message could carry in full.
-_MAX_FILLED_BYTES = 2**31 - 1
+# One value may stand for a whole tensor; a request of a few bytes must not take all the memory for it.
+_MAX_FILLED_BYTES = 256 << 20
 
 # Of fields whose packed form is the array's own bytes: the first byte of the field on the wire.
 _RAW_TAGS = {

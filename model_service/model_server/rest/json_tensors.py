@@ -312,14 +312,14 @@ def _printable(name: str, value: Any) -> Any:
     """An array of numbers that the encoder takes, or nested lists of strings."""
     array = np.asarray(value, object) if isinstance(value, bytes) else np.asarray(value)
     if array.dtype.kind in "biu" or array.dtype.char in "efd":
-        return np.ascontiguousarray(array.astype(np.float32) if array.dtype.char == "e" else array)
+        return np.asarray(array, np.float32 if array.dtype.char == "e" else None, order="C")[()]
     if array.dtype.kind == "O":
         texts = np.empty(array.size, object)
         as_bytes = name.endswith(_BYTES_SUFFIX)
         texts[:] = [_text(each, as_bytes) for each in array.ravel().tolist()]
         return texts.reshape(array.shape).tolist()
     if array.dtype.name == "bfloat16":
-        return np.ascontiguousarray(array.astype(np.float32))
+        return array.astype(np.float32)[()]
     raise _invalid(f"Failed to write JSON value for tensor type: {array.dtype.name}")
 
 

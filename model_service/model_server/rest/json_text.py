@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -12,7 +13,6 @@ import orjson
 from model_service.model_server.status import Code, ServingError
 
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"')
-_INFINITY = re.compile(rb"Inf")
 _INDENT = "    "
 _SHOWN_CHARACTERS = 500
 
@@ -55,7 +55,7 @@ def _parse_slowly(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise _parse_error("Invalid encoding in string.", error.start) from error
     try:
-        parsed = json.loads(text)
+        parsed = json.loads(text, parse_float=_finite)
         json.dumps(parsed, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise _parse_error(_text_of(error), len(text[: error.pos].encode("utf-8", "replace"))) from error
@@ -63,9 +63,16 @@ def _parse_slowly(body: bytes) -> Any:
         raise _parse_error("Nested too deeply.", None) from error
     except UnicodeEncodeError as error:
         raise _parse_error("The surrogate pair in string is invalid.", None) from error
-    except ValueError as error:  # more digits than Python converts
+    except ValueError as error:
         raise _parse_error("Number too big to be stored in double.", None) from error
     return parsed
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError("too big")
+    return number
 
 
 def _parse_error(text: str, offset_bytes: int | None) -> ServingError:
@@ -91,11 +98,6 @@ def _innermost_bracket(text: str) -> str:
         elif character in "]}" and opened:
             opened.pop()
     return opened[-1] if opened else ""
-
-
-def has_infinity(body: bytes) -> bool:
-    """Whether a body says Infinity; otherwise an infinite number was one too big for a double."""
-    return _INFINITY.search(body) is not None
 
 
 def type_name(value: object) -> str:
