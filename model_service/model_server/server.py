@@ -101,7 +101,7 @@ class Server:
         if flags.port:
             listen_tcp(server, f"{flags.listen_address}:{flags.port}", self._credentials)
         if self._unix_socket is not None:
-            self._unix_socket.listen(server)
+            self._unix_socket.listen(server, self._credentials)
         server.start()
         return server, health
 

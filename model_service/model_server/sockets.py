@@ -48,8 +48,12 @@ class UnixSocket:
         self._lock: int | None = None
         self._inode: int | None = None
 
-    def listen(self, server: grpc.Server) -> None:
+    def listen(self, server: grpc.Server, credentials: grpc.ServerCredentials | None) -> None:
         """Bind; the socket is for this user only. What a killed server left behind is removed.
+
+        Args:
+            server: the server.
+            credentials: for TLS; None: without.
 
         Raises:
             ServingError: something that is no socket has this name, or the path is unusable.
@@ -64,7 +68,7 @@ class UnixSocket:
         self._remove_old()
         before = os.umask(_OWNER_ONLY)
         try:
-            _bind(server, f"unix:{self._path}")
+            _bind(server, f"unix:{self._path}", credentials)
             self._inode = os.stat(self._path).st_ino
         finally:
             os.umask(before)
@@ -109,7 +113,7 @@ class UnixSocket:
         os.unlink(self._path)
 
 
-def _bind(server: grpc.Server, address: str, credentials: grpc.ServerCredentials | None = None) -> None:
+def _bind(server: grpc.Server, address: str, credentials: grpc.ServerCredentials | None) -> None:
     try:
         if credentials is None:
             bound = server.add_insecure_port(address)
