@@ -47,12 +47,14 @@ class EngineOptions:
         intra_op_threads: threads within one operation; 0: as many as there are CPUs.
         inter_op_threads: operations at a time; 0: as many as there are CPUs.
         gpu_memory_fraction: of each GPU's memory; 0: TensorFlow takes what it wants.
+        session_config: a ConfigProto to start from; what is set above overrides it.
     """
 
     tags: tuple[str, ...] = ("serve",)
     intra_op_threads: int = 0
     inter_op_threads: int = 0
     gpu_memory_fraction: float = 0.0
+    session_config: Any = None
 
 
 @dataclass(frozen=True)
@@ -238,12 +240,15 @@ def _load_errors() -> Iterator[None]:
 
 
 def _session_config(options: EngineOptions) -> Any:
-    config = ConfigProto(
-        intra_op_parallelism_threads=options.intra_op_threads,
-        inter_op_parallelism_threads=options.inter_op_threads,
-        allow_soft_placement=True,
-    )
-    config.gpu_options.per_process_gpu_memory_fraction = options.gpu_memory_fraction
+    config = ConfigProto(allow_soft_placement=True)
+    if options.session_config is not None:
+        config.MergeFrom(options.session_config)
+    if options.intra_op_threads:
+        config.intra_op_parallelism_threads = options.intra_op_threads
+    if options.inter_op_threads:
+        config.inter_op_parallelism_threads = options.inter_op_threads
+    if options.gpu_memory_fraction:
+        config.gpu_options.per_process_gpu_memory_fraction = options.gpu_memory_fraction
     return config
 
 
@@ -251,6 +256,11 @@ def _choose_pool(meta_graph: MetaGraphDef, options: EngineOptions) -> int:
     graph = meta_graph.graph_def
     bodies = [graph.node, *(function.node_def for function in graph.library.function)]
     is_small = sum(map(len, bodies)) <= _SMALL_GRAPH_NODES
-    if options.inter_op_threads or not is_small or any(node.op in _LOOP_OPS for body in bodies for node in body):
+    if (
+        options.inter_op_threads
+        or options.session_config is not None
+        or not is_small
+        or any(node.op in _LOOP_OPS for body in bodies for node in body)
+    ):
         return _SESSIONS_POOL
     return _CALLERS_THREAD

@@ -20,9 +20,9 @@ def _flag(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
 
 
-def _later(default: Any, text: str) -> Any:
-    """Declare a flag of the real server that is not available yet: any value but its default is refused."""
-    return field(default=default, metadata={"help": f"{text} NOT AVAILABLE YET.", "refused": True})
+def _refused(default: Any, text: str, reason: str) -> Any:
+    """Declare a flag of the real server that cannot work here: any value but its default is refused."""
+    return field(default=default, metadata={"help": f"{text} Refused here: {reason}.", "refused": reason})
 
 
 def _ignored(default: Any, text: str) -> Any:
@@ -60,14 +60,20 @@ class ServerFlags:
     file_system_poll_wait_seconds: int = _flag(1, "Seconds between looks for new versions; zero: look once.")
     flush_filesystem_caches: bool = _ignored(True, "Drop cached model files after loading.")
     tensorflow_session_parallelism: int = _flag(0, "Threads for running a session; zero: as many as CPUs.")
-    tensorflow_session_config_file: str = _later("", "Text file of the session's ConfigProto.")
+    tensorflow_session_config_file: str = _flag("", "Text file of the session's ConfigProto.")
     tensorflow_intra_op_parallelism: int = _flag(0, "Threads within one operation; zero: as many as CPUs.")
     tensorflow_inter_op_parallelism: int = _flag(
         0, "Operations at a time; zero: as many as CPUs, small graphs in the thread of their request."
     )
-    use_alts_credentials: bool = _later(False, "Use Google ALTS credentials.")
+    use_alts_credentials: bool = _refused(
+        False, "Use Google ALTS credentials.", "they exist on Google's cloud only; use --ssl_config_file"
+    )
     ssl_config_file: str = _flag("", "Text file of SSLConfig: serve gRPC over TLS.")
-    platform_config_file: str = _later("", "Text file of PlatformConfigMap.")
+    platform_config_file: str = _refused(
+        "",
+        "Text file of PlatformConfigMap.",
+        "it names C++ classes; use --tensorflow_session_config_file and --batching_parameters_file",
+    )
     per_process_gpu_memory_fraction: float = _flag(0.0, "Fraction of each GPU's memory to take; zero: as needed.")
     saved_model_tags: str = _flag("serve", "Comma-separated tags of the MetaGraph to load.")
     grpc_channel_arguments: str = _flag("", "Comma-separated arguments of the gRPC server, key=value.")
@@ -87,7 +93,9 @@ class ServerFlags:
     profiler_log_dir: str = _flag(
         "", "Folder that keeps profiles (not a flag of the real server, which writes where the client says)."
     )
-    thread_pool_factory_config_file: str = _later("", "Text file of ThreadPoolConfig.")
+    thread_pool_factory_config_file: str = _refused(
+        "", "Text file of ThreadPoolConfig.", "it names C++ classes; use --tensorflow_intra_op_parallelism"
+    )
     mixed_precision: str = _ignored("", "Mixed precision mode.")
     skip_initialize_tpu: bool = _ignored(False, "Leave the TPU alone.")
     enable_grpc_healthcheck_service: bool = _flag(True, "Enable the gRPC health service (grpc.health.v1).")
@@ -151,7 +159,7 @@ def _parse_value(flag: Any, text: str) -> Any:
 def _check(flags: ServerFlags) -> None:
     for flag in _FLAGS.values():
         if flag.metadata.get("refused") and getattr(flags, flag.name) != flag.default:
-            raise SettingsError(f"--{flag.name}: not available in the embedded server yet")
+            raise SettingsError(f"--{flag.name} is not available in the embedded server: {flag.metadata['refused']}")
     if not flags.port and not flags.grpc_socket_path:
         raise SettingsError(
             "Failed to start server. Error: INVALID_ARGUMENT: At least one of server_options.grpc_port or "

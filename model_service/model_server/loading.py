@@ -14,6 +14,7 @@ from model_service.model_server.engine import EngineOptions, MakeSignature, Mode
 from model_service.model_server.flags import ServerFlags
 from model_service.model_server.model_configs import ModelConfig
 from model_service.model_server.own_messages import BatchingParameters
+from model_service.model_server.runtime import ConfigProto
 from model_service.model_server.signatures import BatchedSignature, TimedSignature
 from model_service.model_server.status import Code, ServingError
 from model_service.model_server.text_protos import read_text_proto
@@ -45,6 +46,7 @@ class ModelLoader:
             intra_op_threads=flags.tensorflow_intra_op_parallelism or both,
             inter_op_threads=flags.tensorflow_inter_op_parallelism or both,
             gpu_memory_fraction=flags.per_process_gpu_memory_fraction,
+            session_config=_session_config(flags),
         )
         self._warmup_iterations = 0
         if flags.enable_model_warmup:
@@ -93,6 +95,12 @@ class ModelLoader:
         if scheduler is not None and self._has_model_parameters and path.exists():
             scheduler = BatchScheduler(read_batching_options(str(path)))
         return Signature if scheduler is None else partial(BatchedSignature, scheduler)
+
+
+def _session_config(flags: ServerFlags) -> Any:
+    if not flags.tensorflow_session_config_file:
+        return None
+    return read_text_proto(flags.tensorflow_session_config_file, ConfigProto)
 
 
 def _shared_scheduler(flags: ServerFlags) -> BatchScheduler | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
 from model_service.errors import SettingsError
-from model_service.model_server.flags import channel_arguments, parse_flags, usage
+from model_service.model_server.flags import ServerFlags, channel_arguments, parse_flags, usage
 
 BASE = "--model_base_path=/models"
 
@@ -57,7 +59,9 @@ def test_values_with_and_without_equals() -> None:
         (["--port=70000"], "--port must be from 0 to 65535"),
         (["--port=0"], "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set"),
         (["--model_base_path="], "Both server_options.model_base_path and server_options.model_config_file are empty!"),
-        (["--ssl_config_file=x"], "--ssl_config_file: not available"),
+        (["--use_alts_credentials"], "--use_alts_credentials is not available in the embedded server: they exist on"),
+        (["--platform_config_file=x"], "use --tensorflow_session_config_file and --batching_parameters_file"),
+        (["--thread_pool_factory_config_file=x"], "use --tensorflow_intra_op_parallelism"),
     ],
 )
 def test_refusals(arguments: list[str], message: str) -> None:
@@ -99,3 +103,29 @@ def test_channel_arguments() -> None:
     assert channel_arguments("") == []
     with pytest.raises(SettingsError):
         channel_arguments("grpc.a")
+
+
+def test_every_flag_works_or_says_why_not() -> None:
+    """A flag takes a value other than its default, or is refused with a reason that its help gives too."""
+    others: dict[type, str] = {bool: "", int: "=3", float: "=0.5", str: "=x"}
+    for flag in fields(ServerFlags):
+        text = others[type(flag.default)]
+        if flag.default is True:
+            text = "=false"
+        reason = flag.metadata.get("refused")
+        if reason is None:
+            assert getattr(parse_flags([BASE, f"--{flag.name}{text}"]), flag.name) != flag.default, flag.name
+            continue
+        assert reason in flag.metadata["help"]
+        with pytest.raises(SettingsError, match="not available in the embedded server"):
+            parse_flags([BASE, f"--{flag.name}{text}"])
+
+
+def test_session_config_file(tmp_path: Path) -> None:
+    """The file is read; what is no ConfigProto ends the start."""
+    path = tmp_path / "session.txt"
+    path.write_text("intra_op_parallelism_threads: 1 no_such_field: 2", "utf-8")
+    done = _run(f"--model_base_path={tmp_path}", f"--tensorflow_session_config_file={path}")
+    assert done.returncode == 255
+    assert "Error parsing text-format tensorflow.ConfigProto" in done.stderr
+    assert f"Invalid protobuf file: '{path}'" in done.stderr
