@@ -144,7 +144,8 @@ ROOMS_BELOW = {
     "tfs": {"tfs"},
     "backend": {"backend", "tfs"},
     "auth": {"auth"},
-    "model_server": {"model_server", "tfs"},
+    "asgi": {"asgi"},
+    "model_server": {"model_server", "asgi", "tfs"},
 }
 KNOWN_BY_ALL = {"errors", "telemetry", "settings", "log", "__init__", "__version__", "storage"}
 

@@ -257,8 +257,7 @@ def _choose_pool(meta_graph: MetaGraphDef, options: EngineOptions) -> int:
     bodies = [graph.node, *(function.node_def for function in graph.library.function)]
     is_small = sum(map(len, bodies)) <= _SMALL_GRAPH_NODES
     if (
-        options.inter_op_threads
-        or options.session_config is not None
+        _session_config(options).inter_op_parallelism_threads
         or not is_small
         or any(node.op in _LOOP_OPS for body in bodies for node in body)
     ):

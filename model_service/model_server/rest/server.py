@@ -16,12 +16,12 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server as HttpServer
 
+from model_service.asgi.bodies import BodyReader, Message, Receive, within
+from model_service.asgi.lanes import Lane
 from model_service.errors import BadRequest, RequestError
 from model_service.model_server.rest.api import RestApi, RestResponse, error_response
 from model_service.model_server.rest.json_text import encode_error
 from model_service.model_server.status import Code, ServingError
-from model_service.web.bodies import BodyReader, Message, Receive, within
-from model_service.web.lanes import Lane
 
 _log = logging.getLogger(__name__)
 
