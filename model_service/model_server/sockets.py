@@ -35,8 +35,9 @@ def listen_tcp(server: grpc.Server, address: str, credentials: grpc.ServerCreden
 class UnixSocket:
     """A unix socket path.
 
-    gRPC silently takes a path over from a server that listens on it, as the real server does, so it is said aloud. A
-    lock file tells which living server has the path.
+    The path is taken over from a server that listens on it, as the real server does, but aloud; a lock file tells which
+    living server has the path. gRPC binds another name, which then gets this path: at its end it removes the name that
+    it bound, and would remove the socket of a server that has taken the path over.
 
     Args:
         path: absolute or relative, at most 107 bytes.
@@ -49,7 +50,7 @@ class UnixSocket:
         self._inode: int | None = None
 
     def listen(self, server: grpc.Server, credentials: grpc.ServerCredentials | None) -> None:
-        """Bind; the socket is for this user only. What a killed server left behind is removed.
+        """Bind; the socket is for this user only. What a killed server left behind is replaced.
 
         Args:
             server: the server.
@@ -58,18 +59,22 @@ class UnixSocket:
         Raises:
             ServingError: something that is no socket has this name, or the path is unusable.
         """
-        if len(os.fsencode(self._path)) > _MAX_PATH_BYTES:
+        bound = f"{self._path}.{os.getpid()}"
+        if len(os.fsencode(bound)) > _MAX_PATH_BYTES:
+            bound = str(Path(self._path).with_name(f".{os.getpid()}"))
+        if max(len(os.fsencode(path)) for path in (self._path, bound)) > _MAX_PATH_BYTES:
             raise ServingError(
                 Code.INVALID_ARGUMENT, f"{self._path}: a unix socket's path has at most {_MAX_PATH_BYTES} bytes"
             )
         self._lock = self._take_lock()
+        self._refuse_others()
         if self._lock is None:
             _log.warning("%s: another server listens there; this one takes the path over from it", self._path)
-        self._remove_old()
         before = os.umask(_OWNER_ONLY)
         try:
-            _bind(server, f"unix:{self._path}", credentials)
-            self._inode = os.stat(self._path).st_ino
+            _bind(server, f"unix:{bound}", credentials)
+            self._inode = os.stat(bound).st_ino
+            os.replace(bound, self._path)
         finally:
             os.umask(before)
 
@@ -103,14 +108,13 @@ class UnixSocket:
                 pass
             os.close(lock)  # its owner removed the file in between
 
-    def _remove_old(self) -> None:
+    def _refuse_others(self) -> None:
         try:
             mode = os.lstat(self._path).st_mode
         except FileNotFoundError:
             return
         if not stat.S_ISSOCK(mode):
             raise ServingError(Code.INVALID_ARGUMENT, f"{self._path}: exists and is no socket")
-        os.unlink(self._path)
 
 
 def _bind(server: grpc.Server, address: str, credentials: grpc.ServerCredentials | None) -> None:

@@ -41,9 +41,10 @@ def test_tcp_and_a_unix_socket_at_once(start: Any, connect: Any, socket_folder: 
     port = _free_port()
     server = start("half_plus_two", f"--port={port}")
     client = connect(server)
-    assert f"Running gRPC ModelServer at 0.0.0.0:{port} ..." in server.log
+    assert f"Running gRPC ModelServer at 127.0.0.1:{port} ..." in server.log
+    server.wait_for("Only this machine is answered; --listen_address=0.0.0.0")
     assert client.predict(x=[[2.0]]).model_spec.version.value == 123
-    assert "Running gRPC ModelServer at UNIX socket" in server.log
+    server.wait_for("Running gRPC ModelServer at UNIX socket")
     second = start("half_plus_two", f"--port={port}", ready=False)
     assert second.wait() == FAILURE
     assert "Failed to start server. Error: INVALID_ARGUMENT: Failed to BuildAndStart gRPC server" in second.log
@@ -58,31 +59,54 @@ def test_socket_is_private_and_removed_at_the_end(start: Any, socket_folder: Pat
     assert list(socket_folder.glob("private*")) == []
 
 
-def test_a_stale_socket_is_replaced_and_a_living_one_is_not(start: Any, connect: Any, socket_folder: Path) -> None:
-    path = socket_folder / "taken.sock"
-    server = start("half_plus_two", f"--grpc_socket_path={path}")
-    second = start("half_plus_two", f"--grpc_socket_path={path}", ready=False)
-    assert second.wait() == FAILURE
-    assert "another server listens there" in second.log
-    server.stop(signal.SIGKILL)
+def test_the_address_to_listen_on_can_be_chosen(start: Any, connect: Any) -> None:
+    port, rest_port = _free_port(), _free_port()
+    addresses = (f"--port={port}", f"--rest_api_port={rest_port}", "--listen_address=127.0.0.2")
+    server = start("half_plus_two", *addresses)
+    assert f"Running gRPC ModelServer at 127.0.0.2:{port} ..." in server.log
+    assert "Only this machine" not in server.log
+    for number in (port, rest_port):
+        socket.create_connection(("127.0.0.2", number), timeout=5).close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", number), timeout=5)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "no address"])
+def test_an_address_of_another_machine_ends_the_start(start: Any, address: str) -> None:
+    flags = (f"--port={_free_port()}", f"--listen_address={address}")
+    server = start("half_plus_two", *flags, ready=False)
+    assert server.wait() == FAILURE
+    assert "Failed to start server. Error: INVALID_ARGUMENT: Failed to BuildAndStart gRPC server" in server.log
+    assert "Traceback" not in server.log
+
+
+def test_a_stale_socket_is_replaced(start: Any, connect: Any, socket_folder: Path) -> None:
+    path = socket_folder / "stale.sock"
+    start("half_plus_two", f"--grpc_socket_path={path}").stop(signal.SIGKILL)
     assert path.exists()
-    third = start("half_plus_two", f"--grpc_socket_path={path}")
-    client = connect(third)
-    assert client.predict(x=[[2.0]]).model_spec.version.value == 123
+    server = start("half_plus_two", f"--grpc_socket_path={path}")
+    assert "another server listens there" not in server.log
+    assert connect(server).predict(x=[[2.0]]).model_spec.version.value == 123
 
 
-def test_a_socket_of_another_program_is_respected(start: Any, socket_folder: Path) -> None:
-    path = socket_folder / "foreign.sock"
-    with socket.socket(socket.AF_UNIX) as foreign:
-        foreign.bind(str(path))
-        foreign.listen()
-        server = start("half_plus_two", f"--grpc_socket_path={path}", ready=False)
-        assert server.wait() == FAILURE
-    assert "another server listens there" in server.log
-    path.unlink()
+def test_a_socket_is_taken_over_aloud_and_kept(start: Any, connect: Any, socket_folder: Path) -> None:
+    path = socket_folder / "taken.sock"
+    first = start("half_plus_two", f"--grpc_socket_path={path}")
+    second = start("signatures", f"--grpc_socket_path={path}")
+    assert "another server listens there; this one takes the path over from it" in second.log
+    assert first.stop() == 0
+    client = connect(second)
+    assert client.predict(signature="triple", x=[[2.0]]).outputs["y"].float_val == [6.0]
+    assert second.stop() == 0
+    assert list(socket_folder.glob("taken*")) == []
+
+
+def test_what_is_no_socket_is_respected(start: Any, socket_folder: Path) -> None:
+    path = socket_folder / "file.sock"
     path.write_text("not a socket", encoding="utf-8")
     server = start("half_plus_two", f"--grpc_socket_path={path}", ready=False)
     assert server.wait() == FAILURE
+    assert "exists and is no socket" in server.log
     assert path.read_text(encoding="utf-8") == "not a socket"
 
 
