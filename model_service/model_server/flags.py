@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -10,9 +12,28 @@ from typing import Any
 from model_service.errors import SettingsError
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
-_TYPE_NAMES = {bool: "bool", int: "int32", float: "float", str: "string"}
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_INT32 = range(-(2**31), 2**31)
+_INT64 = range(-(2**63), 2**63)
+_INT64_FLAGS = frozenset({"load_retry_interval_micros"})
+_TYPE_NAMES = {bool: "bool", float: "float", str: "string"}
 _THREADS = 4 * (os.cpu_count() or 1)  # the real server's default
-_MAX_PORT = 65535
+_PORTS = range(2**16)
+# Flag: its least value.
+_LEAST = {
+    "rest_api_num_threads": 1,
+    "rest_api_timeout_in_ms": 1,
+    "grpc_max_threads": 1,
+    "num_tflite_pools": 1,
+    "num_tflite_interpreters_per_pool": 1,
+    "num_load_threads": 0,
+    "num_unload_threads": 0,
+    "max_num_load_retries": 0,
+    "tensorflow_session_parallelism": 0,
+    "tensorflow_intra_op_parallelism": 0,
+    "tensorflow_inter_op_parallelism": 0,
+    "per_process_gpu_memory_fraction": 0,
+}
 DEFAULT_ADDRESS = "127.0.0.1"
 
 
@@ -36,7 +57,7 @@ class ServerFlags:
 
     listen_address: str = _flag(
         DEFAULT_ADDRESS,
-        "Address that --port and --rest_api_port listen on (not a flag of the real server, which always listens on "
+        "IP address that --port and --rest_api_port listen on (not a flag of the real server, which always listens on "
         "all interfaces: 0.0.0.0).",
     )
     port: int = _flag(8500, "TCP port to listen on for gRPC. Disabled if set to zero.")
@@ -107,16 +128,20 @@ _FLAGS: Mapping[str, Any] = {flag.name: flag for flag in fields(ServerFlags)}
 
 def usage() -> str:
     """Return the help text."""
-    rows = [
-        f"\t{_shown(flag):<58}\t{_TYPE_NAMES[type(flag.default)]}\t{flag.metadata['help']}" for flag in _FLAGS.values()
-    ]
+    rows = [f"\t{_shown(flag):<33}\t{_type_name(flag)}\t{flag.metadata['help']}" for flag in _FLAGS.values()]
     return "\n".join(["usage: tensorflow_model_server", "Flags:", *rows])
+
+
+def _type_name(flag: Any) -> str:
+    if type(flag.default) is int:
+        return "int64" if flag.name in _INT64_FLAGS else "int32"
+    return _TYPE_NAMES[type(flag.default)]
 
 
 def _shown(flag: Any) -> str:
     default = flag.default
-    text = f'"{default}"' if isinstance(default, str) else str(default).lower()
-    return f"--{flag.name}={text}"
+    texts: dict[type, Callable[[Any], str]] = {str: lambda text: f'"{text}"', float: lambda number: f"{number:f}"}
+    return f"--{flag.name}={texts.get(type(default), lambda value: str(value).lower())(default)}"
 
 
 def parse_flags(argv: Sequence[str]) -> ServerFlags:
@@ -149,29 +174,59 @@ def _next_value(rest: Any, name: str) -> str:
 
 
 def _parse_value(flag: Any, text: str) -> Any:
-    parsers: dict[type, Callable[[str], Any]] = {bool: lambda value: _BOOLEANS[value.lower()], str: str}
+    parsers: dict[type, Callable[[str], Any]] = {bool: lambda value: _BOOLEANS[value.lower()], float: float, str: str}
     try:
-        return parsers.get(type(flag.default), type(flag.default))(text)
+        if type(flag.default) is int:
+            return _parse_integer(text, _INT64 if flag.name in _INT64_FLAGS else _INT32)
+        return parsers[type(flag.default)](text)
     except (KeyError, ValueError):
         raise SettingsError(f"Couldn't interpret value {text} for flag {flag.name}.") from None
+
+
+def _parse_integer(text: str, values: range) -> int:
+    """Unlike ``int`` it takes ASCII digits only.
+
+    Raises:
+        ValueError: the text is no integer among ``values``.
+    """
+    if not _INTEGER.fullmatch(text) or int(text) not in values:
+        raise ValueError(text)
+    return int(text)
 
 
 def _check(flags: ServerFlags) -> None:
     for flag in _FLAGS.values():
         if flag.metadata.get("refused") and getattr(flags, flag.name) != flag.default:
             raise SettingsError(f"--{flag.name} is not available in the embedded server: {flag.metadata['refused']}")
+    _check_sources(flags)
+    for name in ("port", "rest_api_port"):
+        if getattr(flags, name) not in _PORTS:
+            raise SettingsError(f"--{name} must be from 0 to {_PORTS[-1]}; was {getattr(flags, name)}")
+    for name, least in _LEAST.items():
+        if not getattr(flags, name) >= least:  # nan is refused too
+            raise SettingsError(f"--{name} must be at least {least}; was {getattr(flags, name)}")
+    try:
+        ipaddress.ip_address(flags.listen_address)
+    except ValueError:
+        raise SettingsError(
+            f"--listen_address must be an IP address such as 0.0.0.0, 127.0.0.1 or ::1; was {flags.listen_address!r}"
+        ) from None
+    channel_arguments(flags.grpc_channel_arguments)
+
+
+def _check_sources(flags: ServerFlags) -> None:
     if not flags.port and not flags.grpc_socket_path:
         raise SettingsError(
             "Failed to start server. Error: INVALID_ARGUMENT: At least one of server_options.grpc_port or "
             "server_options.grpc_socket_path must be set."
         )
+    if flags.rest_api_port and flags.rest_api_port == flags.port:
+        raise SettingsError(f"--rest_api_port cannot be the same as --port: both are {flags.port}")
     if not flags.model_base_path and not flags.model_config_file:
         raise SettingsError(
             "Failed to start server. Error: INVALID_ARGUMENT: Both server_options.model_base_path and "
             "server_options.model_config_file are empty!"
         )
-    if not 0 <= flags.port <= _MAX_PORT or flags.grpc_max_threads < 1:
-        raise SettingsError(f"--port must be from 0 to {_MAX_PORT}, --grpc_max_threads at least 1")
     if (
         flags.tensorflow_session_parallelism
         > 0
@@ -184,15 +239,18 @@ def _check(flags: ServerFlags) -> None:
 
 
 def channel_arguments(text: str) -> list[tuple[str, int | str]]:
-    """Read ``--grpc_channel_arguments``: pairs ``key=value`` with commas between; whole numbers become int.
+    """Read ``--grpc_channel_arguments``: pairs ``key=value`` with commas between; 32-bit integers become int.
 
     Raises:
         SettingsError: a part is no pair.
     """
     pairs: list[tuple[str, int | str]] = []
     for part in filter(None, text.split(",")):
-        key, equals, value = part.partition("=")
-        if not equals:
+        key, _, value = part.partition("=")
+        if not key or not value:
             raise SettingsError(f"--grpc_channel_arguments: {part!r} is no key=value")
-        pairs.append((key, int(value) if value.removeprefix("-").isdigit() else value))
+        try:
+            pairs.append((key, _parse_integer(value.strip(), _INT32)))
+        except ValueError:
+            pairs.append((key, value))
     return pairs

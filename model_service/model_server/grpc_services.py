@@ -8,7 +8,6 @@ from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from model_service.model_server.core import ServerCore
 from model_service.model_server.messages import (
@@ -61,18 +60,10 @@ def add_profiler_service(server: grpc.Server, log_directory: str) -> None:
     """
     profiler = Profiler(log_directory)
     methods = {
-        "Profile": _handler(profiler.profile, ProfileRequest),
+        "Profile": _waiting_handler(profiler.profile, ProfileRequest),
         "Terminate": grpc.unary_unary_rpc_method_handler(lambda content, context: profiler.terminate(content)),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("tensorflow.ProfilerService", methods),))
-
-
-def add_health_service(server: grpc.Server) -> health.HealthServicer:
-    """Register ``grpc.health.v1`` with the whole server SERVING; return it, for the farewell."""
-    servicer = health.HealthServicer()
-    servicer.set("", health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    return servicer
 
 
 def _handler(answer: Callable[[Any], Any], request_type: Any) -> grpc.RpcMethodHandler[Any, Any]:

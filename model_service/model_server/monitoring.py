@@ -24,6 +24,7 @@ _CONTENT_TYPE = "text/plain"
 # Requests for models that are not served share one name: a client must not fill the memory with names.
 _UNKNOWN_MODEL = "unknown"
 _LATENCY_BUCKETS = tuple(10 * 1.8**power for power in range(33))  # microseconds, to about 20 minutes
+_EXAMPLE_BUCKETS = tuple(2.0**power for power in range(15))
 
 Labels = tuple[str, ...]
 Cell = TypeVar("Cell")
@@ -82,48 +83,61 @@ class Counter(_Metric[list[int]]):
 class _Distribution:
     __slots__ = ("counts", "total")
 
-    def __init__(self) -> None:
-        self.counts = [0] * (len(_LATENCY_BUCKETS) + 1)
+    def __init__(self, buckets: int) -> None:
+        self.counts = [0] * buckets
         self.total = 0.0
 
 
 class Histogram(_Metric[_Distribution]):
-    """Distributes latencies in microseconds over buckets."""
+    """Distributes values over buckets.
+
+    Args:
+        name: of the metric.
+        limits: the greatest value of each bucket, ascending; one bucket for all that is greater is added.
+        labels: their names.
+    """
 
     kind = "histogram"
 
-    def __init__(self, name: str, *labels: str):
-        super().__init__(name, labels, _Distribution)
+    def __init__(self, name: str, limits: tuple[float, ...], *labels: str):
+        super().__init__(name, labels, partial(_Distribution, len(limits) + 1))
+        self._limits = limits
 
-    def observe(self, microseconds: float, *values: str) -> None:
-        """Add a latency to the cell of these label values."""
-        bucket = bisect_left(_LATENCY_BUCKETS, microseconds)
+    def observe(self, value: float, *values: str) -> None:
+        """Add a value to the cell of these label values."""
+        bucket = bisect_left(self._limits, value)
         with self._lock:
             cell = self._cell(values)
             cell.counts[bucket] += 1
-            cell.total += microseconds
+            cell.total += value
 
     def _cell_lines(self, labels: str, cell: _Distribution) -> list[str]:
         lines = []
         total = 0
-        for limit, count in zip([*(f"{limit:g}" for limit in _LATENCY_BUCKETS), "+Inf"], cell.counts, strict=True):
+        for limit, count in zip([*(f"{limit:g}" for limit in self._limits), "+Inf"], cell.counts, strict=True):
             total += count
             lines.append(f'{self.name}_bucket{{{labels},le="{limit}"}} {total}')
-        return [*lines, f"{self.name}_sum{{{labels}}} {cell.total:g}", f"{self.name}_count{{{labels}}} {total}"]
+        return [*lines, f"{self.name}_sum{{{labels}}} {cell.total:.15g}", f"{self.name}_count{{{labels}}} {total}"]
 
 
 def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
+def _latency(name: str, *labels: str) -> Histogram:
+    return Histogram(name, _LATENCY_BUCKETS, *labels)
+
+
 class Metrics:
-    """All metrics of a server."""
+    """All metrics of a server. The values of latencies are microseconds."""
 
     def __init__(self) -> None:
         self.request_count = Counter(":tensorflow:serving:request_count", "model_name", "status")
-        self.request_latency = Histogram(":tensorflow:serving:request_latency", "model_name", "API", "entrypoint")
-        self.runtime_latency = Histogram(":tensorflow:serving:runtime_latency", "model_name", "API", "runtime")
-        self.warmup_latency = Histogram(":tensorflow:serving:model_warmup_latency", "model_path", "status")
+        self.request_latency = _latency(":tensorflow:serving:request_latency", "model_name", "API", "entrypoint")
+        self.runtime_latency = _latency(":tensorflow:serving:runtime_latency", "model_name", "API", "runtime")
+        self.warmup_latency = _latency(":tensorflow:serving:model_warmup_latency", "model_path", "status")
+        self.example_counts = Histogram(":tensorflow:serving:request_example_counts", _EXAMPLE_BUCKETS, "model")
+        self.example_count_total = Counter(":tensorflow:serving:request_example_count_total", "model")
         self.graph_runs = Counter(":tensorflow:core:graph_runs")
         self.graph_run_time = Counter(":tensorflow:core:graph_run_time_usecs")
         self.load_attempts = Counter(":tensorflow:cc:saved_model:load_attempt_count", "model_path", "status")
@@ -137,12 +151,14 @@ class Metrics:
         return _CONTENT_TYPE, "\n".join([*lines, ""]).encode()
 
     def observe_request(self, answer: Callable[[], Any], model: str, api: str, entrypoint: str) -> Any:
-        """Call ``answer``; record its status and how long it took."""
+        """Call ``answer``; record its status, and how long it took if it is an answer, as the real server does."""
         self._request.api = api
         code = Code.OK
         started = time.perf_counter()
         try:
-            return answer()
+            response = answer()
+            self.request_latency.observe((time.perf_counter() - started) * 1e6, model, api, entrypoint)
+            return response
         except ServingError as error:
             code = error.code
             raise
@@ -151,7 +167,11 @@ class Metrics:
             raise
         finally:
             self.request_count.add(1, model, code.name)
-            self.request_latency.observe((time.perf_counter() - started) * 1e6, model, api, entrypoint)
+
+    def observe_examples(self, model: str, count: int) -> None:
+        """Record how many examples a request had."""
+        self.example_counts.observe(count, model)
+        self.example_count_total.add(count, model)
 
     def observe_run(self, model: str, seconds: float) -> None:
         """Record how long the runtime took for the request this thread is working for."""
@@ -196,16 +216,22 @@ class MonitoredCore(ServerCore):
 
     def classify(self, request: Any) -> Any:
         """Answer a ClassificationRequest."""
-        return self._observe("Classify", request.model_spec, partial(super().classify, request))
+        return self._observe_examples("Classify", request.model_spec, request.input, partial(super().classify, request))
 
     def regress(self, request: Any) -> Any:
         """Answer a RegressionRequest."""
-        return self._observe("Regress", request.model_spec, partial(super().regress, request))
+        return self._observe_examples("Regress", request.model_spec, request.input, partial(super().regress, request))
 
     def multi_inference(self, request: Any) -> Any:
         """Answer a MultiInferenceRequest."""
         spec = request.tasks[0].model_spec if request.tasks else ModelSpec()
-        return self._observe("MultiInference", spec, partial(super().multi_inference, request))
+        answer = partial(super().multi_inference, request)
+        return self._observe_examples("MultiInference", spec, request.input, answer)
+
+    def _observe_examples(self, api: str, spec: Any, sent: Any, answer: Callable[[], Any]) -> Any:
+        response = self._observe(api, spec, answer)
+        self._metrics.observe_examples(spec.name, len(getattr(sent, sent.WhichOneof("kind")).examples))
+        return response
 
     def _observe(self, api: str, spec: Any, answer: Callable[[], Any]) -> Any:
         name = spec.name if self._manager.is_known(spec.name) else _UNKNOWN_MODEL

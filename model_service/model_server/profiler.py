@@ -7,8 +7,11 @@ The real server writes where the client says. Here a client never names a file: 
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from model_service.model_server.status import Code, ServingError
 _log = logging.getLogger(__name__)
 
 _MAX_SECONDS = 60.0
+_LOOK_SECONDS = 0.1  # between looks whether the client still waits
 _MAX_REPLY_BYTES = 64 << 20
 _SUFFIX = ".xplane.pb"
 
@@ -34,8 +38,12 @@ class Profiler:
         self._lock = threading.Lock()
         self._end = threading.Event()
 
-    def profile(self, request: Any) -> Any:
+    def profile(self, request: Any, is_wanted: Callable[[], bool]) -> Any:
         """Take a trace; answer a ProfileRequest when it is there.
+
+        Args:
+            request: the request; its duration is cut at 60 s.
+            is_wanted: asked now and then whether the caller still waits.
 
         Raises:
             ServingError: another one is being taken, or it cannot be written.
@@ -44,15 +52,18 @@ class Profiler:
             raise ServingError(Code.ALREADY_EXISTS, "Another profiling session is active; try again when it is over")
         try:
             self._end.clear()
-            seconds = min(request.duration_ms / 1000, _MAX_SECONDS)
-            if self._log_directory:
-                self._trace(self._log_directory, seconds)
-                return ProfileResponse(empty_trace=False)
+            # TensorFlow's profiler never starts again once it has failed to write: it writes where nothing can fail.
             with tempfile.TemporaryDirectory(prefix="model-server-profile-") as folder:
-                self._trace(folder, seconds)
-                return _reply(Path(folder))
+                self._trace(folder, min(request.duration_ms / 1000, _MAX_SECONDS), is_wanted)
+                if not self._log_directory:
+                    return _reply(Path(folder))
+                _copy_files(Path(folder), Path(self._log_directory))
+                return ProfileResponse(empty_trace=False)
         except OSError as error:
-            raise ServingError(Code.FAILED_PRECONDITION, f"the trace cannot be written: {error}") from error
+            _log.error("the trace cannot be written: %s", error)
+            raise ServingError(
+                Code.FAILED_PRECONDITION, "the trace cannot be written to --profiler_log_dir; the server's log says why"
+            ) from error
         finally:
             self._lock.release()
 
@@ -61,15 +72,26 @@ class Profiler:
         self._end.set()
         return b""
 
-    def _trace(self, folder: str, seconds: float) -> None:
+    def _trace(self, folder: str, seconds: float, is_wanted: Callable[[], bool]) -> None:
         from tensorflow.python.profiler import profiler_v2  # 0.1 s that only a profile needs
 
         _log.info("profiling for %.1f s", seconds)
         profiler_v2.start(folder)
         try:
-            self._end.wait(seconds)
+            deadline = time.monotonic() + seconds
+            while (left := deadline - time.monotonic()) > 0 and is_wanted():
+                if self._end.wait(min(left, _LOOK_SECONDS)):
+                    break
         finally:
             profiler_v2.stop()
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    for path in source.rglob("*"):
+        if path.is_file():
+            copy = target / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
 
 
 def _reply(folder: Path) -> Any:

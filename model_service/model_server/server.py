@@ -16,18 +16,17 @@ import grpc
 
 from model_service.model_server.core import ServerCore
 from model_service.model_server.flags import DEFAULT_ADDRESS, ServerFlags, channel_arguments
-from model_service.model_server.grpc_services import add_health_service, add_profiler_service, add_services
+from model_service.model_server.grpc_services import add_profiler_service, add_services
+from model_service.model_server.health import HealthService, add_health_service
 from model_service.model_server.loading import ModelLoader
 from model_service.model_server.manager import LoadOptions, ModelManager
 from model_service.model_server.messages import ModelServerConfig
 from model_service.model_server.model_configs import single_model
 from model_service.model_server.served_models import ServedModels
-from model_service.model_server.sockets import UnixSocket, listen_tcp
+from model_service.model_server.sockets import UnixSocket, joined_address, listen_tcp
 from model_service.model_server.text_protos import read_text_proto
 
 if TYPE_CHECKING:
-    from grpc_health.v1.health import HealthServicer
-
     from model_service.model_server.monitoring import Metrics
     from model_service.model_server.rest.server import Page, RestServer
 
@@ -84,14 +83,14 @@ class Server:
         self._announce()
         self._stop.wait()
         if health is not None:
-            health.enter_graceful_shutdown()
+            health.say_farewell()
         drained = grpc_server.stop(_DRAIN_SECONDS)
         if rest_server is not None:
             rest_server.stop(_DRAIN_SECONDS)
         drained.wait()
         self._end_threads()
 
-    def _start_grpc(self) -> tuple[grpc.Server, HealthServicer | None]:
+    def _start_grpc(self) -> tuple[grpc.Server, HealthService | None]:
         flags = self._flags
         server = grpc.server(self._pool, options=_grpc_options(flags))
         add_services(server, self._make_core("GRPC"))
@@ -99,7 +98,7 @@ class Server:
             add_profiler_service(server, flags.profiler_log_dir)
         health = add_health_service(server) if flags.enable_grpc_healthcheck_service else None
         if flags.port:
-            listen_tcp(server, f"{flags.listen_address}:{flags.port}", self._credentials)
+            listen_tcp(server, joined_address(flags.listen_address, flags.port), self._credentials)
         if self._unix_socket is not None:
             self._unix_socket.listen(server, self._credentials)
         server.start()
@@ -140,7 +139,7 @@ class Server:
     def _announce(self) -> None:
         flags = self._flags
         if flags.port:
-            _log.info("Running gRPC ModelServer at %s:%d ...", flags.listen_address, flags.port)
+            _log.info("Running gRPC ModelServer at %s ...", joined_address(flags.listen_address, flags.port))
         if flags.port and flags.listen_address == DEFAULT_ADDRESS:
             _log.info("Only this machine is answered; --listen_address=0.0.0.0 answers all that can reach it")
         if self._unix_socket is not None:
@@ -205,10 +204,11 @@ def _load_options(flags: ServerFlags) -> LoadOptions:
 
 
 def _grpc_options(flags: ServerFlags) -> list[tuple[str, int | str]]:
-    return [
-        ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-        ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+    options: dict[str, int | str] = {
+        "grpc.max_receive_message_length": _MAX_MESSAGE_BYTES,
+        "grpc.max_send_message_length": _MAX_MESSAGE_BYTES,
         # The real server lets two processes share a port and answer in turn, a trap; the argument below can ask for it.
-        ("grpc.so_reuseport", 0),
-        *channel_arguments(flags.grpc_channel_arguments),
-    ]
+        "grpc.so_reuseport": 0,
+    }
+    options.update(channel_arguments(flags.grpc_channel_arguments))  # of two values for one name gRPC takes the first
+    return list(options.items())

@@ -18,6 +18,11 @@ _MAX_PATH_BYTES = 107
 _OWNER_ONLY = 0o077
 
 
+def joined_address(host: str, port: int) -> str:
+    """Return ``host:port``, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def listen_tcp(server: grpc.Server, address: str, credentials: grpc.ServerCredentials | None) -> None:
     """Have a server listen on ``host:port``.
 

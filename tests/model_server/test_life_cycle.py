@@ -71,9 +71,17 @@ def test_the_address_to_listen_on_can_be_chosen(start: Any, connect: Any) -> Non
             socket.create_connection(("127.0.0.1", number), timeout=5)
 
 
-@pytest.mark.parametrize("address", ["192.0.2.1", "no address"])
-def test_an_address_of_another_machine_ends_the_start(start: Any, address: str) -> None:
-    flags = (f"--port={_free_port()}", f"--listen_address={address}")
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_an_ipv6_address(start: Any) -> None:
+    port, rest_port = _free_port(), _free_port()
+    server = start("half_plus_two", f"--port={port}", f"--rest_api_port={rest_port}", "--listen_address=::1")
+    assert f"Running gRPC ModelServer at [::1]:{port} ..." in server.log
+    for number in (port, rest_port):
+        socket.create_connection(("::1", number), timeout=5).close()
+
+
+def test_an_address_of_another_machine_ends_the_start(start: Any) -> None:
+    flags = (f"--port={_free_port()}", "--listen_address=192.0.2.1")
     server = start("half_plus_two", *flags, ready=False)
     assert server.wait() == FAILURE
     assert "Failed to start server. Error: INVALID_ARGUMENT: Failed to BuildAndStart gRPC server" in server.log
