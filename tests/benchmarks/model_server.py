@@ -43,10 +43,10 @@ save(sys.argv[1] + "/wide/1", dense(2048, activation="relu"), dense(2048, activa
 """
 
 BATCHING = """
-max_batch_size { value: 4 }
-batch_timeout_micros { value: 1000 }
+max_batch_size { value: 8 }
+batch_timeout_micros { value: 2000 }
 max_enqueued_batches { value: 100 }
-num_batch_threads { value: 2 }
+num_batch_threads { value: 1 }
 """
 MONITORING = "prometheus_config { enable: true }"
 
