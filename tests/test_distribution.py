@@ -144,8 +144,8 @@ ROOMS_BELOW = {
     "tfs": {"tfs"},
     "backend": {"backend", "tfs"},
     "auth": {"auth"},
-    "asgi": {"asgi"},
-    "model_server": {"model_server", "asgi", "tfs"},
+    "host": {"host"},
+    "model_server": {"model_server", "host", "tfs"},
 }
 KNOWN_BY_ALL = {"errors", "telemetry", "settings", "log", "__init__", "__version__", "storage"}
 

@@ -99,6 +99,11 @@ class ServerFlags:
     saved_model_tags: str = _flag("serve", "Comma-separated tags of the MetaGraph to load.")
     grpc_channel_arguments: str = _flag("", "Comma-separated arguments of the gRPC server, key=value.")
     grpc_max_threads: int = _flag(_THREADS, "Threads that work on gRPC calls.")
+    keep_threads_together: bool = _flag(
+        True,
+        "While calls are many and small keep all threads but TensorFlow's on one processor (not a flag of the real "
+        "server).",
+    )
     enable_model_warmup: bool = _flag(True, "Replay recorded requests after loading.")
     num_request_iterations_for_warmup: int = _flag(0, "How often each recorded request is replayed.")
     version: bool = _flag(False, "Display version.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 import grpc
@@ -30,17 +31,25 @@ _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _MAX_TEXT_CHARACTERS = 2048
 
 
-def add_services(server: grpc.Server, core: ServerCore) -> None:
+class CallCounter:
+    """Counts calls, roughly: two threads that count at the same moment may count one."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+
+def add_services(server: grpc.Server, core: ServerCore, counter: CallCounter) -> None:
     """Register PredictionService and ModelService on a server that has not started."""
+    handler = partial(_counting_handler, counter)
     prediction = {
-        "Predict": _handler(core.predict, PredictRequest),
-        "Classify": _handler(core.classify, ClassificationRequest),
-        "Regress": _handler(core.regress, RegressionRequest),
-        "MultiInference": _handler(core.multi_inference, MultiInferenceRequest),
-        "GetModelMetadata": _handler(core.get_model_metadata, GetModelMetadataRequest),
+        "Predict": handler(core.predict, PredictRequest),
+        "Classify": handler(core.classify, ClassificationRequest),
+        "Regress": handler(core.regress, RegressionRequest),
+        "MultiInference": handler(core.multi_inference, MultiInferenceRequest),
+        "GetModelMetadata": handler(core.get_model_metadata, GetModelMetadataRequest),
     }
     model = {
-        "GetModelStatus": _handler(core.get_model_status, GetModelStatusRequest),
+        "GetModelStatus": handler(core.get_model_status, GetModelStatusRequest),
         "HandleReloadConfigRequest": _waiting_handler(core.reload_config, ReloadConfigRequest),
     }
     server.add_generic_rpc_handlers(
@@ -66,10 +75,13 @@ def add_profiler_service(server: grpc.Server, log_directory: str) -> None:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("tensorflow.ProfilerService", methods),))
 
 
-def _handler(answer: Callable[[Any], Any], request_type: Any) -> grpc.RpcMethodHandler[Any, Any]:
+def _counting_handler(
+    counter: CallCounter, answer: Callable[[Any], Any], request_type: Any
+) -> grpc.RpcMethodHandler[Any, Any]:
     read = request_type.FromString
 
     def handle(content: bytes, context: grpc.ServicerContext) -> Any:
+        counter.calls += 1
         try:
             return answer(read(content))
         except Exception as error:  # a bad request must never end the server  # noqa: BLE001

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from model_service.asgi.bodies import BodyReader, Message, Receive, within
-from model_service.asgi.lanes import Lane
 from model_service.auth.tokens import TokenVerifier
 from model_service.errors import DeadlinePassed, HookFailed, Overloaded, RequestError
+from model_service.host.bodies import BodyReader, Message, Receive, within
+from model_service.host.lanes import Lane
 from model_service.inference.pipeline import summary
 from model_service.web.responses import Response, error_response
 

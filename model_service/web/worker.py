@@ -16,9 +16,9 @@ from model_service.backend.link import BackendLink
 from model_service.backend.process import die_with_parent
 from model_service.backend.state import Phase
 from model_service.errors import ModelServiceError
+from model_service.host.affinity import all_threads, keep_together
 from model_service.inference.assembly import AssembledService, assemble
 from model_service.telemetry import configure_logging
-from model_service.web.affinity import keep_together
 from model_service.web.app import Readiness, create_app
 from model_service.web.ingress import Ingress, Limits
 from model_service.web.worker_plan import WorkerPlan
@@ -26,6 +26,7 @@ from model_service.web.worker_plan import WorkerPlan
 _log = logging.getLogger(__name__)
 
 _READY_CHECK_SECONDS = 1.0
+_SMALL_REQUEST_SECONDS = 0.003
 _LONGEST_ENDING_SECONDS = 60
 
 
@@ -46,7 +47,7 @@ def load(plan: WorkerPlan) -> Ingress:
         _log.exception("a worker cannot start")
         _give_up(plan, f"a worker cannot start: {type(error).__name__}: {error}")
     if plan.options.cpu_affinity == "auto":
-        keep_together(application.count_requests)
+        keep_together(application.count_requests, _SMALL_REQUEST_SECONDS, all_threads)
     plan.loaded_path.touch()
     return application
 

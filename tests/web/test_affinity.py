@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from model_service.client import Client
-from model_service.web.affinity import is_worth_it
+from model_service.host.affinity import is_worth_it
 
 from .conftest import Serve
 
@@ -21,7 +21,7 @@ from .conftest import Serve
     [(1000, 0.7, True), (99, 0.07, False), (1000, 3.5, False), (100, 0.29, True), (0, 0.0, False)],
 )
 def test_many_small_requests_are_worth_it(requests: int, cpu_seconds: float, expected: bool) -> None:
-    assert is_worth_it(requests, cpu_seconds, 1.0) is expected
+    assert is_worth_it(requests, cpu_seconds, 1.0, 0.003) is expected
 
 
 def processors(pid: int) -> set[str]:

@@ -16,9 +16,9 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server as HttpServer
 
-from model_service.asgi.bodies import BodyReader, Message, Receive, within
-from model_service.asgi.lanes import Lane
 from model_service.errors import BadRequest, RequestError
+from model_service.host.bodies import BodyReader, Message, Receive, within
+from model_service.host.lanes import Lane
 from model_service.model_server.rest.api import RestApi, RestResponse, error_response
 from model_service.model_server.rest.json_text import encode_error
 from model_service.model_server.status import Code, ServingError

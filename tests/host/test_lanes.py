@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from model_service.asgi.lanes import Lane
+from model_service.host.lanes import Lane
 
 
 def test_places_are_limited_and_come_free_when_the_work_ends() -> None:

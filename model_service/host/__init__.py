@@ -1,0 +1,1 @@
+"""What both servers, the service and the model server, stand on: bounded bodies, bounded threads, processors."""
