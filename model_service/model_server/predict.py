@@ -49,17 +49,20 @@ def predict_arrays(signature: Signature, arrays: Mapping[str, Array]) -> dict[st
 
     Args:
         signature: the one to run.
-        arrays: one array of the right element type per input without a default, by alias.
+        arrays: arrays of the right element types, by alias; inputs with a default may be left out.
 
     Returns:
         An array, or bytes for a scalar string, per output, by alias.
 
     Raises:
-        ServingError: the model refuses the arrays or fails.
+        ServingError: an array is missing, or the model refuses the arrays or fails.
     """
-    defaults = {entry.alias: entry.default for entry in signature.inputs if entry.default is not None}
-    given = {**defaults, **arrays}
-    ordered = [given[entry.alias] for entry in signature.inputs]
+    ordered = []
+    for entry in signature.inputs:
+        array = arrays.get(entry.alias, entry.default)
+        if array is None:
+            raise _missing(signature, entry, arrays) if signature.has_defaults else _wrong_size(signature, arrays)
+        ordered.append(array)
     return dict(zip(signature.output_names, signature.run(ordered, signature.output_names), strict=True))
 
 

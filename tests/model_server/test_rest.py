@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -164,7 +164,7 @@ def test_bytes_in_and_out(rest: RestOf) -> None:
     [
         ("plus_two", b"", "JSON Parse error: The document is empty"),
         ("plus_two", b"  ", "JSON Parse error: The document is empty. at offset: 2"),
-        ("plus_two", b"[1]", "JSON Value: [1] Is not object"),
+        ("plus_two", b"[1]", "JSON Value: [\n    1\n] Is not object"),
         ("plus_two", b'{"instances": [1,]}', "JSON Parse error: Invalid value. at offset: 17"),
         ("plus_two", b'{"instances": [1 2]}', "Missing a comma or ] after an array element. at offset: 17"),
         ("plus_two", b'{"instances": [1] 2}', "Missing a comma or } after an object member. at offset: 18"),
@@ -174,13 +174,17 @@ def test_bytes_in_and_out(rest: RestOf) -> None:
         ("plus_two", b'{"a": "\xff"}', "JSON Parse error: Invalid encoding in string. at offset: 7"),
         ("plus_two", b'{"instances": ' + b"[" * 100_000, "JSON Parse error: Nested too deeply."),
         ("plus_two", {}, "Missing 'inputs' or 'instances' key"),
-        ("plus_two", {"instances": 1}, 'JSON Value: {"instances": 1} Excepting \'instances\' to be an list/array'),
-        ("plus_two", {"instances": []}, 'JSON Value: {"instances": []} No values in \'instances\' array'),
+        (
+            "plus_two",
+            {"instances": 1},
+            'JSON Value: {\n    "instances": 1\n} Excepting \'instances\' to be an list/array',
+        ),
+        ("plus_two", {"instances": []}, 'JSON Value: {\n    "instances": []\n} No values in \'instances\' array'),
         (
             "plus_two",
             {"instances": [1], "inputs": [1]},
-            'JSON Value: {"instances": [1], "inputs": [1]} Not formatted correctly expecting only one of \'inputs\' or '
-            "'instances' keys to exist ",
+            'JSON Value: {\n    "instances": [\n        1\n    ],\n    "inputs": [\n        1\n    ]\n} Not formatted '
+            "correctly expecting only one of 'inputs' or 'instances' keys to exist ",
         ),
         ("plus_two", {"signature_name": 1, "inputs": 1}, "'signature_name' key must be a string value."),
         ("plus_two", {"signature_name": "no", "inputs": 1}, 'Serving signature name: "no" not found in signature def'),
@@ -190,11 +194,13 @@ def test_bytes_in_and_out(rest: RestOf) -> None:
         ("plus_two", {"inputs": [{"b64": "AA=="}]}, "is not of expected type: float"),
         ("plus_two", {"inputs": [16777216]}, "Cannot convert JSON value: 16777216 to float without loss of precision."),
         ("plus_two", {"inputs": [1e39]}, "Cannot convert JSON value: 1e+39 to float without loss of precision."),
-        ("plus_two", {"inputs": [10**400]}, "Cannot convert JSON value: "),
+        ("plus_two", {"inputs": [10**400]}, "JSON Parse error: Number too big to be stored in double."),
+        ("plus_two", {"inputs": [-(10**39)]}, "Cannot convert JSON value: -1e+39 to float without loss of precision."),
         ("plus_two", b'{"inputs": [1e400]}', "JSON Parse error: Number too big to be stored in double."),
         ("plus_two", {"inputs": [[1], [1, 2]]}, "Encountered list at unexpected size: 2 at level: 1 expected size: 1"),
         ("plus_two", {"inputs": [1, [2]]}, "Encountered list at unexpected level: 1 expected < 1"),
         ("plus_two", {"inputs": [[1], 2]}, "found at incorrect level: 2 in the JSON DOM. Expected at level: 2"),
+        ("plus_two", {"inputs": [[[1]], 2]}, "found at incorrect level: 2 in the JSON DOM. Expected at level: 3"),
         (
             "plus_two",
             {"instances": [[1], [1, 2]]},
@@ -226,7 +232,7 @@ def test_bytes_in_and_out(rest: RestOf) -> None:
         (
             "signatures",
             {"instances": [{"a": 1}]},
-            "Failed to process element: 0 of 'instances' list. JSON object: {\"a\": 1} keys must be equal to: a,b",
+            "element: 0 of 'instances' list. JSON object: {\n    \"a\": 1\n} keys must be equal to: a,b",
         ),
         ("tables", {"inputs": {"word": [{"b64": "?"}]}}, "Unable to base64 decode"),
         ("tables", {"inputs": {"word": [{"b65": "AA=="}]}}, "not formatted correctly for base64 data"),
@@ -235,6 +241,12 @@ def test_bytes_in_and_out(rest: RestOf) -> None:
         ("echo", {"signature_name": "uint8", "inputs": [-1]}, "is not of expected type: uint8"),
         ("echo", {"signature_name": "int32", "inputs": [1.5]}, "1.5 Type: Number is not of expected type: int32"),
         ("echo", {"signature_name": "bool", "inputs": [1]}, "JSON Value: 1 Type: Number is not of expected type: bool"),
+        (
+            "echo",
+            {"signature_name": "joined", "instances": [{"b64": "YQ=="}]},
+            "input size does not match signature: 1!=2 len({a}) != len({a,b}). Sent extra: {}. Missing but required: "
+            "{b}.",
+        ),
         ("plus_two", {"inputs": json.loads("[" * 70 + "1" + "]" * 70)}, "nested more than 64 deep"),
     ],
 )  # fmt: skip
@@ -243,9 +255,33 @@ def test_refusals(rest: RestOf, kind: str, body: object, text: str) -> None:
     assert rest("plus_two").predict({"instances": [2.0]}) == {"predictions": [3.0]}
 
 
+@pytest.mark.parametrize("wrong", [0, 1, 2, 70_001, 99_998, 99_999])
+def test_the_row_to_blame_is_found_fast(rest: RestOf, wrong: int) -> None:
+    rows: list[object] = [[1.0]] * 100_000
+    rows[wrong] = ["a"]
+    if wrong < 99_999:
+        rows[99_999] = [[2.0]]  # a second one, later
+    started = time.monotonic()
+    text = rest("plus_two").refusal({"instances": rows})
+    assert text.startswith(f"Failed to process element: {wrong} of 'instances' list. Error: INVALID_ARGUMENT: JSON Va")
+    assert time.monotonic() - started < 0.5
+
+
+def test_large_bodies_are_not_told_back(rest: RestOf) -> None:
+    text = rest("plus_two").refusal({"instances": {"x": [1.0] * 100_000}})
+    assert len(text) < 600
+    assert text.endswith("... Excepting 'instances' to be an list/array")
+
+
+def test_integers_beyond_64_bits_are_floats(rest: RestOf) -> None:
+    for digits in (b"10000000000000000000000", b"1" + b"0" * 30):
+        status, answer = rest("echo").post(b'{"signature_name": "float32", "inputs": [%b, 0.5]}' % digits)
+        assert (status, json.loads(answer)) == (200, {"outputs": [float(digits), 0.5]})
+
+
 def test_types_that_json_cannot_say(rest: RestOf) -> None:
     status, answer = rest("echo").post({"signature_name": "complex64", "inputs": [1]})
-    assert (status, json.loads(answer)) == (501, {"error": "Conversion of JSON Value: [1] to type: complex64"})
+    assert (status, json.loads(answer)) == (501, {"error": "Conversion of JSON Value: 1 to type: complex64"})
 
 
 def test_outputs_without_a_common_batch(rest: RestOf) -> None:
@@ -391,7 +427,7 @@ def test_the_port_is_taken(rest: RestOf, start: Starts) -> None:
     taken = rest("plus_two").port
     server = start("plus_two", f"--rest_api_port={taken}", ready=False)
     assert server.wait() == 255
-    assert f"Failed to start HTTP Server at 127.0.0.1:{taken}" in server.log
+    assert f"Failed to start HTTP Server at localhost:{taken}" in server.log
 
 
 def test_calls_in_flight_end_well_at_the_end(start: Starts) -> None:
@@ -406,6 +442,37 @@ def test_calls_in_flight_end_well_at_the_end(start: Starts) -> None:
     assert process.wait() == 0
     caller.join(SECONDS)
     assert answers == [{"outputs": 1_500_000}]
+
+
+def test_the_end_is_not_put_off_by_ever_more_calls(start: Starts) -> None:
+    """Eight clients that never pause: no new connection, every answer whole, and soon over."""
+    port = free_port()
+    process = start("plus_two", f"--rest_api_port={port}")
+    process.wait_for(f"Exporting HTTP/REST API at:localhost:{port} ...")
+    answered = threading.Event()
+    broken: list[bytes] = []
+
+    def call_for_ever() -> None:
+        head = b"POST /v1/models/plus_two:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 17\r\n\r\n"
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), SECONDS) as connection:
+            while True:
+                connection.sendall(head + b'{"inputs": [2.0]}')
+                answer = connection.recv(65536)
+                if not answer:
+                    return  # between two answers
+                if not answer.startswith(b"HTTP/1.1 200") or not answer.endswith(b'{"outputs":[3.0]}'):
+                    broken.append(answer)
+                answered.set()
+
+    callers = [threading.Thread(target=call_for_ever) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    assert answered.wait(SECONDS)
+    os.kill(process.process.pid, signal.SIGTERM)
+    assert process.wait(5) == 0
+    for caller in callers:
+        caller.join(SECONDS)
+    assert not broken
 
 
 def test_labels_name_versions(start: Starts, models: Path, tmp_path: Path) -> None:

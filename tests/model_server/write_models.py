@@ -118,6 +118,9 @@ def write_signatures(root: Path) -> None:
 def write_echo(root: Path) -> None:
     """One signature per element type: x of any shape -> y; one of strings -> y_bytes."""
     signatures = {name: _function(lambda x: {"y": tf.identity(x)}, x=(None, name)) for name in ECHO_TYPES}
+    signatures["joined"] = _function(
+        lambda a, b: {"y": tf.strings.join([a, b])}, a=([None], "string"), b=([None], "string")
+    )
     signatures["bytes"] = _function(lambda x: {"y_bytes": tf.identity(x)}, x=(None, "string"))
     _save(root / "1", **signatures)
 

@@ -121,19 +121,31 @@ def _read_batch(values: list[Any], entry: SignatureInput, key_text: str) -> Arra
 
 
 def _blame(values: list[Any], entry: SignatureInput, key_text: str) -> None:
-    shape: tuple[int, ...] | None = None
-    for place, value in enumerate(values):
+    """Raise the error of the first row that cannot be converted, or is of another shape than the rows before it."""
+    place = _first_wrong(values, entry)
+    try:
+        array = _to_array(values[place], entry)
+        wanted = _to_array(values[0], entry)
+        if array.size != wanted.size:
+            raise _invalid(f"Expecting tensor size: {wanted.size} but got: {array.size}")
+        if array.shape != wanted.shape:
+            raise _invalid(f"Expecting shape {_shape_text(wanted.shape)} but got: {_shape_text(array.shape)}")
+    except ServingError as error:
+        raise _invalid(f"Failed to process element: {place}{key_text} of 'instances' list. Error: {error}") from None
+
+
+def _first_wrong(values: list[Any], entry: SignatureInput) -> int:
+    """Find the first row that does not go with those before it; halving is faster than row by row."""
+    right, wrong = 0, len(values)  # so many rows from the start go together, so many do not
+    while wrong - right > 1:
+        middle = (right + wrong) // 2
         try:
-            array = _to_array(value, entry)
-            if shape is not None and array.size != np.prod(shape, dtype=int):
-                raise _invalid(f"Expecting tensor size: {np.prod(shape, dtype=int)} but got: {array.size}")
-            if shape is not None and array.shape != shape:
-                raise _invalid(f"Expecting shape {_shape_text(shape)} but got: {_shape_text(array.shape)}")
-        except ServingError as error:
-            raise _invalid(
-                f"Failed to process element: {place}{key_text} of 'instances' list. Error: {error}"
-            ) from None
-        shape = array.shape
+            _to_array([values[0], *values[right:middle]], entry)
+        except ServingError:
+            wrong = middle
+        else:
+            right = middle
+    return right
 
 
 def _read_columns(inputs: Any, signature: Signature) -> dict[str, Array]:
@@ -183,7 +195,8 @@ def _to_array(value: Any, entry: SignatureInput) -> Array:
     element = BY_NUMBER.get(entry.dtype)
     if element is None or element.numpy.kind == "c":
         raise ServingError(
-            Code.UNIMPLEMENTED, f"Conversion of JSON Value: {shown(value)} to type: {type_name(entry.dtype)}"
+            Code.UNIMPLEMENTED,
+            f"Conversion of JSON Value: {shown(leaves[0] if leaves else value)} to type: {type_name(entry.dtype)}",
         )
     kinds = set(map(type, leaves))
     if element is STRING:
@@ -205,7 +218,7 @@ def _flatten(value: Any) -> tuple[list[int], list[Any]]:
     shape = [len(value)]
     level = value
     while level and isinstance(level[0], list):
-        _require_lists(level, len(shape))
+        _require_lists(level, value, len(shape))
         sizes = set(map(len, level))
         size = len(level[0])
         if len(sizes) > 1:
@@ -220,13 +233,22 @@ def _flatten(value: Any) -> tuple[list[int], list[Any]]:
     return shape, level
 
 
-def _require_lists(level: list[Any], depth: int) -> None:
+def _require_lists(level: list[Any], value: Any, depth: int) -> None:
     if set(map(type, level)) != {list}:
-        value = next(each for each in level if not isinstance(each, list))
+        leaf = next(each for each in level if not isinstance(each, list))
         raise _invalid(
-            f"JSON Value: {shown(value)} found at incorrect level: {depth + 1} in the JSON DOM. Expected at level: "
-            f"{depth + 1}"
+            f"JSON Value: {shown(leaf)} found at incorrect level: {depth + 1} in the JSON DOM. Expected at level: "
+            f"{_rank(value)}"
         )
+
+
+def _rank(value: Any) -> int:
+    """How deep the first elements of nested lists go."""
+    rank = 0
+    while isinstance(value, list):
+        rank += 1
+        value = value[0] if value else None
+    return rank
 
 
 def _require(are_right: bool, leaves: list[Any], kinds: tuple[type, ...], entry: SignatureInput) -> None:
@@ -260,16 +282,15 @@ def _integer_array(leaves: list[int], numpy: np.dtype[Any], entry: SignatureInpu
 
 def _float_array(leaves: list[Any], kinds: set[type], numpy: np.dtype[Any], entry: SignatureInput) -> Array:
     """Convert numbers; integers that the type cannot hold exactly are refused, as are numbers beyond its range."""
-    limits = _float_limits(numpy)
-    if int in kinds:
-        largest = 2 ** _MANTISSA_BITS.get(numpy.char, 8) - 1
-        if any(type(each) is int and abs(each) > largest for each in leaves):
-            value = next(each for each in leaves if type(each) is int and abs(each) > largest)
-            raise _lossy(value, entry)
     wide = np.array(leaves, np.float64)
-    finite = wide[np.isfinite(wide)]
-    if finite.size and np.abs(finite).max() > limits:
-        raise _lossy(next(each for each in leaves if np.isfinite(each) and abs(each) > limits), entry)
+    limit = _float_limits(numpy)
+    largest_integer = 2 ** _MANTISSA_BITS.get(numpy.char, 8) - 1
+    suspect = min(limit, largest_integer) if int in kinds else limit
+    sizes = np.abs(wide)
+    for place in np.flatnonzero(np.isfinite(sizes) & (sizes > suspect)).tolist():
+        value = leaves[place]
+        if abs(value) > (largest_integer if type(value) is int else limit):
+            raise _lossy(value, entry)
     return wide.astype(numpy)
 
 

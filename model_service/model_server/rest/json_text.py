@@ -15,6 +15,10 @@ from model_service.model_server.status import Code, ServingError
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"')
 _INDENT = "    "
 _SHOWN_CHARACTERS = 500
+_SHOWN_JSON = json.JSONEncoder(ensure_ascii=False, indent=_INDENT)
+
+_INTEGERS = -(2**63), 2**64 - 1
+_MAX_INTEGER_CHARACTERS = 20
 
 # The texts of Python's parser, and what the real one says in their place.
 _TEXTS = {
@@ -55,7 +59,7 @@ def _parse_slowly(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise _parse_error("Invalid encoding in string.", error.start) from error
     try:
-        parsed = json.loads(text, parse_float=_finite)
+        parsed = json.loads(text, parse_float=_finite, parse_int=_int_of_64_bits)
         json.dumps(parsed, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise _parse_error(_text_of(error), len(text[: error.pos].encode("utf-8", "replace"))) from error
@@ -73,6 +77,13 @@ def _finite(digits: str) -> float:
     if math.isinf(number):
         raise ValueError("too big")
     return number
+
+
+def _int_of_64_bits(digits: str) -> int | float:
+    """An integer, or a float where 64 bits do not hold it, as the real parser has it."""
+    if len(digits) <= _MAX_INTEGER_CHARACTERS and _INTEGERS[0] <= int(digits) <= _INTEGERS[1]:
+        return int(digits)
+    return _finite(digits)
 
 
 def _parse_error(text: str, offset_bytes: int | None) -> ServingError:
@@ -108,12 +119,13 @@ def type_name(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as JSON, for error messages; long ones are cut."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (RecursionError, ValueError):
-        text = type_name(value)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+    """A value as JSON, for error messages; of long ones only the beginning, whatever their size."""
+    text = ""
+    for part in _SHOWN_JSON.iterencode(value):
+        text += part[: _SHOWN_CHARACTERS + 1]
+        if len(text) > _SHOWN_CHARACTERS:
+            return f"{text[:_SHOWN_CHARACTERS]}..."
+    return text
 
 
 def encode(key: str, value: Any) -> bytes:

@@ -21,6 +21,7 @@ from model_service.host.bodies import BodyReader, Message, Receive, within
 from model_service.host.lanes import Lane
 from model_service.model_server.rest.api import RestApi, RestResponse, error_response
 from model_service.model_server.rest.json_text import encode_error
+from model_service.model_server.sockets import joined_address
 from model_service.model_server.status import Code, ServingError
 
 _log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ _BODY_SECONDS = 60.0
 _HEADER_MILLISECONDS = 15_000
 _QUEUE_LENGTH = 1024
 _START_SECONDS = 10.0
+_LOCAL_HOSTS = ("127.0.0.1", "0.0.0.0", "::1", "::")
 _CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
@@ -57,6 +59,11 @@ class RestOptions:
     timeout_seconds: float
     has_cors: bool = False
 
+    @property
+    def shown_address(self) -> str:
+        """The address as the real server has it in its log, unless this machine's own name does not lead to it."""
+        return joined_address("localhost" if self.host in _LOCAL_HOSTS else self.host, self.port)
+
 
 class RestServer:
     """Serves the REST API, and pages beside it, until it is stopped.
@@ -74,7 +81,6 @@ class RestServer:
         self._bodies = BodyReader(_MAX_BODY_BYTES, _BODY_SECONDS)
         self._lane = Lane[RestResponse]("rest", options.threads, _QUEUE_LENGTH)
         self._thread = threading.Thread(target=self._run, name="rest-server", daemon=True)
-        self._in_flight = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._http: HttpServer | None = None
 
@@ -93,17 +99,17 @@ class RestServer:
             except (OSError, OverflowError) as error:
                 raise ServingError(
                     Code.INVALID_ARGUMENT,
-                    f"Failed to start HTTP Server at {self._options.host}:{self._options.port}: {error}",
+                    f"Failed to start HTTP Server at {self._options.shown_address}: {error}",
                 ) from error
         self._thread.start()
         self._wait_until_listening(address)
-        _log.info("Exporting HTTP/REST API at:%s:%d ...", *address)
+        _log.info("Exporting HTTP/REST API at:%s ...", self._options.shown_address)
 
     def stop(self, grace_seconds: float) -> None:
-        """Let what is in flight end, at most ``grace_seconds``, and close."""
+        """Accept nothing more, let what is in flight end, at most ``grace_seconds``, and close."""
         if self._loop is not None and self._http is not None:
-            asyncio.run_coroutine_threadsafe(self._drain(grace_seconds), self._loop)
-            self._thread.join(grace_seconds + 1)
+            self._loop.call_soon_threadsafe(self._http.stop)
+            self._thread.join(grace_seconds)
 
     def _run(self) -> None:
         loop = uvloop.new_event_loop()
@@ -125,13 +131,6 @@ class RestServer:
         )
         await self._http.serve()
 
-    async def _drain(self, grace_seconds: float) -> None:
-        deadline = asyncio.get_running_loop().time() + grace_seconds
-        while self._in_flight and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
-        if self._http is not None:
-            self._http.stop()
-
     def _wait_until_listening(self, address: tuple[str, int]) -> None:
         waiting = threading.Event()
         for _ in range(int(_START_SECONDS / 0.02)):
@@ -148,12 +147,8 @@ class RestServer:
     ) -> None:
         if scope["type"] != "http":
             return
-        self._in_flight += 1
-        try:
-            response = await self._respond(scope, receive)
-            await _send(response, _CORS_HEADERS if self._options.has_cors else {}, send)
-        finally:
-            self._in_flight -= 1
+        response = await self._respond(scope, receive)
+        await _send(response, _CORS_HEADERS if self._options.has_cors else {}, send)
 
     async def _respond(self, scope: Mapping[str, Any], receive: Receive) -> RestResponse:
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
@@ -161,27 +156,29 @@ class RestServer:
         try:
             if scope["method"] == "OPTIONS" and self._options.has_cors:
                 return RestResponse(200, b"")
-            body = _unzipped(await self._bodies.read(headers, receive), headers)
+            body = await self._bodies.read(headers, receive)
         except RequestError as error:
             return RestResponse(error.status, encode_error(str(error)))
         if not self._lane.take_place():
             return RestResponse(503, encode_error("the server is overloaded; try again"))
-        work = self._lane.run(lambda: self._answer(scope["method"], path, body))
+        work = self._lane.run(lambda: self._answer(scope["method"], path, headers, body))
         try:
             return await within(self._options.timeout_seconds, work)
         except TimeoutError:
             return error_response(ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification"))
 
-    def _answer(self, method: str, path: str, body: bytes) -> RestResponse:
+    def _answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> RestResponse:
         """Answer in this thread; never raises."""
         try:
             page = self._pages.get(path)
             if page is not None and method == "GET":
                 content_type, content = page()
                 return RestResponse(200, content, {"Content-Type": content_type})
-            return self._api.answer(method, path, body)
+            return self._api.answer(method, path, _unzipped(body, headers))
         except ServingError as error:
             return error_response(error)
+        except RequestError as error:
+            return RestResponse(error.status, encode_error(str(error)))
         except BaseException:  # a bad request must never end the server  # noqa: BLE001
             _log.exception("%s %s failed", method, path[:200])
             return error_response(ServingError(Code.INTERNAL, "internal error"))
