@@ -48,7 +48,7 @@ class SidecarOptions:
         folder: private folder for its socket.
         model_base_path: the folder with the version folders.
         model_name: the name it serves the model under.
-        grpc_port: TCP port for gRPC on all interfaces beside the socket; 0: none.
+        grpc_port: TCP port for gRPC beside the socket (the real server listens on all interfaces); 0: none.
         rest_port: TCP port for REST; 0: none.
     """
 

@@ -38,7 +38,7 @@ _DRAIN_SECONDS = 15.0
 _THREAD_END_SECONDS = 1.0
 # Of processor time. What computes for longer gains more from several processors than from threads that stay together;
 # TensorFlow's own threads are never bound.
-_SMALL_CALL_SECONDS = 0.0008
+_SMALL_CALL_SECONDS = 0.001
 _GRPC_THREADS = ("event_engine", "grpc", "lifeguard")
 _MAX_MESSAGE_BYTES = 2**31 - 1  # the real server's
 

@@ -45,11 +45,15 @@ save(sys.argv[1] + "/wide/1", dense(2048, activation="relu"), dense(2048, activa
 
 BATCHING = """
 max_batch_size { value: 8 }
-batch_timeout_micros { value: 2000 }
+batch_timeout_micros { value: 4000 }
 max_enqueued_batches { value: 100 }
 num_batch_threads { value: 1 }
 """
-BATCHED = ("--enable_batching", "--batching_parameters_file={folder}/batching")
+BATCHED = (
+    "--enable_serialization_as_tensor_content",
+    "--enable_batching",
+    "--batching_parameters_file={folder}/batching",
+)
 POOL = ("--tensorflow_inter_op_parallelism=2",)
 MONITORING = "prometheus_config { enable: true }"
 
@@ -67,7 +71,7 @@ CASES: Mapping[str, Case] = {
     "784x10": Case("small", ("--enable_serialization_as_tensor_content",)),
     "784x10, monitoring": Case("small", ("--rest_api_port={port}", "--monitoring_config_file={folder}/monitoring")),
     "784x10, value fields": Case("small"),
-    "784x2048x2048": Case("wide", clients=(8,)),
+    "784x2048x2048": Case("wide", ("--enable_serialization_as_tensor_content",), clients=(8,)),
     "784x2048x2048, batching": Case("wide", BATCHED, clients=(8,)),
     # TensorFlow's usual way, in which every run is handed to the session's threads.
     "784x2048x2048, pool": Case("wide", POOL, clients=(8,)),
