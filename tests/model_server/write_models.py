@@ -20,6 +20,8 @@ v1 = tf.compat.v1
 ECHO_TYPES = (
     *("float32", "float64", "float16", "bfloat16", "complex64", "complex128", "bool", "string"),
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("qint8", "qint16", "qint32", "quint8", "quint16"),
+    *("float8_e5m2", "float8_e4m3fn", "int4", "uint4"),
 )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from model_service.model_server.dtypes import BY_NUMBER, STRING, type_name
+from model_service.model_server.dtypes import BY_NUMBER, BY_NUMPY, STRING, WITHOUT_JSON, type_name
 from model_service.model_server.engine import Signature, SignatureInput
 from model_service.model_server.rest import json_text
 from model_service.model_server.rest.json_text import shown
@@ -181,7 +181,7 @@ def decode_base64(value: Any) -> bytes:
 def _to_array(value: Any, entry: SignatureInput) -> Array:
     shape, leaves = _flatten(value)
     element = BY_NUMBER.get(entry.dtype)
-    if element is None or element.numpy.kind == "c":
+    if element is None or element.number in WITHOUT_JSON:
         raise ServingError(
             Code.UNIMPLEMENTED, f"Conversion of JSON Value: {shown(value)} to type: {type_name(entry.dtype)}"
         )
@@ -320,7 +320,8 @@ def _printable(name: str, value: Any) -> Any:
         return texts.reshape(array.shape).tolist()
     if array.dtype.name == "bfloat16":
         return array.astype(np.float32)[()]
-    raise _invalid(f"Failed to write JSON value for tensor type: {array.dtype.name}")
+    element = BY_NUMPY.get(array.dtype)
+    raise _invalid(f"Failed to write JSON value for tensor type: {element.name if element else array.dtype.name}")
 
 
 def _text(value: bytes | str, as_bytes: bool) -> object:
