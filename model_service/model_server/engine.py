@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
+from model_service.model_server.dtypes import QUANTIZED
 from model_service.model_server.runtime import (
     CallableOptions,
     ConfigProto,
@@ -146,7 +149,21 @@ class Signature:
         made: _RunCallable = self._make_callable(
             [wanted.feed for wanted in self.inputs], [self.outputs[alias] for alias in outputs]
         )
-        return made
+        numbers = [self.definition.outputs[alias].dtype for alias in outputs]
+        return _with_quantized(made, numbers) if QUANTIZED.keys() & set(numbers) else made
+
+
+def _with_quantized(run: _RunCallable, numbers: Sequence[int]) -> _RunCallable:
+    """Give results of quantized element types back as such; sessions say only which integers they are stored in."""
+    places = [(place, QUANTIZED[number]) for place, number in enumerate(numbers) if number in QUANTIZED]
+
+    def run_quantized(*arrays: Array) -> list[Any]:
+        results = list(run(*arrays))
+        for place, numpy in places:
+            results[place] = np.asarray(results[place]).view(numpy)
+        return results
+
+    return run_quantized
 
 
 MakeSignature = Callable[[str, Any, MakeCallable], Signature]

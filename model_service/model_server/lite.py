@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-import numpy as np
-
-from model_service.model_server.dtypes import BY_NUMPY, STRING
 from model_service.model_server.engine import MakeSignature, Signature
-from model_service.model_server.runtime import SignatureDef
+from model_service.model_server.lite_signatures import own_definitions, read_metadata, tensor_definitions
 from model_service.model_server.status import Code, ServingError
 from model_service.model_server.tensors import Array
 
 FILE_NAME = "model.tflite"
-_DEFAULT_SIGNATURE = "serving_default"
-_PREDICT = "tensorflow/serving/predict"
-_ERRORS = (RuntimeError, TypeError, ValueError)
+_ERRORS = (OverflowError, RuntimeError, TypeError, ValueError)
 
-_Details = Mapping[str, Any]
+# Arrays by the key of their input, to results by the key of their output.
+_Run = Callable[[Mapping[str, Array]], Mapping[str, Any]]
 
 
 class LiteModel:
@@ -33,7 +30,7 @@ class LiteModel:
         make_signature: Signature, or what does more.
 
     Attributes:
-        signatures: by name; a model without signatures has ``serving_default`` with its tensors' own names.
+        signatures: by name; see lite_signatures for where they come from.
 
     Raises:
         ServingError: it cannot be loaded.
@@ -42,18 +39,20 @@ class LiteModel:
     def __init__(self, path: Path, interpreters: int, make_signature: MakeSignature = Signature):
         self._path = path
         self._interpreter_type = _interpreter_type()
-        self._free: SimpleQueue[Any] = SimpleQueue()
         first = self._make_interpreter()
-        inputs = {detail["name"]: detail for detail in first.get_input_details()}
-        outputs = {detail["name"]: detail for detail in first.get_output_details()}
-        definitions = _definitions(first, inputs, outputs)
-        self._indices = {name: detail["index"] for name, detail in {**inputs, **outputs}.items()}
+        definitions = own_definitions(first)
+        self._has_runners = bool(definitions) and not read_metadata(path)
+        if not self._has_runners:
+            definitions = tensor_definitions(path, first)
+        self._names = tuple(definitions)
+        self._shapes = _loaded_shapes(first, definitions if self._has_runners else {})
+        self._free: SimpleQueue[Mapping[str, _Run]] = SimpleQueue()
+        for number in range(interpreters):
+            self._free.put(self._runs_of(self._make_interpreter() if number else first))
         self.signatures: Mapping[str, Signature] = {
-            name: make_signature(name, definition, self._make_callable) for name, definition in definitions.items()
+            name: make_signature(name, definition, partial(self._make_callable, name, definition))
+            for name, definition in definitions.items()
         }
-        self._free.put(first)
-        for _ in range(interpreters - 1):
-            self._free.put(self._make_interpreter())
 
     def _make_interpreter(self) -> Any:
         try:
@@ -63,22 +62,69 @@ class LiteModel:
             raise ServingError(Code.INVALID_ARGUMENT, f"{self._path}: {error}") from error
         return interpreter
 
-    def _make_callable(self, feeds: Sequence[str], fetches: Sequence[str]) -> Any:
-        feed_indices = [self._indices[name] for name in feeds]
-        fetch_indices = [self._indices[name] for name in fetches]
+    def _runs_of(self, interpreter: Any) -> Mapping[str, _Run]:
+        """Return what runs each signature on an interpreter: a runner of LiteRT, or ours for the whole model."""
+        if self._has_runners:
+            runners = {name: interpreter.get_signature_runner(name) for name in self._names}
+            return {name: partial(_run_signature, runner) for name, runner in runners.items()}
+        return dict.fromkeys(self._names, _TensorRun(interpreter))
+
+    def _make_callable(self, name: str, definition: Any, feeds: Sequence[str], fetches: Sequence[str]) -> Any:
+        feed_keys = self._keys(definition.inputs, feeds)
+        fetch_keys = self._keys(definition.outputs, fetches)
+        shapes = [self._shapes[feed] for feed in feeds]
 
         def run(*arrays: Array) -> list[Any]:
-            interpreter = self._free.get()
+            fitted = [_fitted(array, shape) for array, shape in zip(arrays, shapes, strict=True)]
+            runs = self._free.get()
             try:
-                results = _run(interpreter, dict(zip(feed_indices, arrays, strict=True)), fetch_indices)
+                results = runs[name](dict(zip(feed_keys, fitted, strict=True)))
             except _ERRORS as error:
-                interpreter = self._make_interpreter()  # what failed may be left half changed
-                raise ServingError(Code.INVALID_ARGUMENT, str(error)) from error
+                runs = self._runs_of(self._make_interpreter())  # what failed may be left half changed
+                raise _refusal(feeds, fitted, shapes, error) from error
             finally:
-                self._free.put(interpreter)
-            return results
+                self._free.put(runs)
+            return [results[key] for key in fetch_keys]
 
         return run
+
+    def _keys(self, infos: Mapping[str, Any], tensors: Sequence[str]) -> list[str]:
+        """Return what the run of a signature calls these tensors."""
+        if not self._has_runners:
+            return list(tensors)
+        aliases = {info.name: alias for alias, info in infos.items()}
+        if not set(tensors) <= set(aliases):
+            raise ServingError(Code.UNIMPLEMENTED, "signatures of a TensorFlow Lite model cannot be run together")
+        return [aliases[tensor] for tensor in tensors]
+
+
+class _TensorRun:
+    """Runs the whole model on one interpreter; inputs and outputs have the names of their tensors."""
+
+    def __init__(self, interpreter: Any):
+        self._interpreter = interpreter
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        self._inputs: Mapping[str, int] = {detail["name"]: detail["index"] for detail in inputs}
+        self._outputs: Mapping[str, int] = {detail["name"]: detail["index"] for detail in outputs}
+        self._shapes = {detail["name"]: tuple(detail["shape"]) for detail in inputs}
+
+    def __call__(self, arrays: Mapping[str, Array]) -> Mapping[str, Any]:
+        interpreter = self._interpreter
+        resized = [name for name, array in arrays.items() if array.shape != self._shapes[name]]
+        for name in resized:
+            interpreter.resize_tensor_input(self._inputs[name], arrays[name].shape)
+            self._shapes[name] = arrays[name].shape
+        if resized:
+            interpreter.allocate_tensors()
+        for name, array in arrays.items():
+            interpreter.set_tensor(self._inputs[name], array)
+        interpreter.invoke()
+        return {name: interpreter.get_tensor(index) for name, index in self._outputs.items()}
+
+
+def _run_signature(runner: Any, arrays: Mapping[str, Array]) -> Mapping[str, Any]:
+    results: Mapping[str, Any] = runner(**arrays)
+    return results
 
 
 def _interpreter_type() -> Any:
@@ -91,49 +137,42 @@ def _interpreter_type() -> Any:
         ) from error
 
 
-def _run(interpreter: Any, feeds: Mapping[int, Array], fetches: Sequence[int]) -> list[Any]:
-    details = {detail["index"]: detail for detail in interpreter.get_input_details()}
-    resized = [(index, array) for index, array in feeds.items() if tuple(details[index]["shape"]) != array.shape]
-    for index, array in resized:
-        interpreter.resize_tensor_input(index, array.shape)
-    if resized:
-        interpreter.allocate_tensors()
-    for index, array in feeds.items():
-        interpreter.set_tensor(index, array)
-    interpreter.invoke()
-    return [interpreter.get_tensor(index) for index in fetches]
+def _loaded_shapes(interpreter: Any, definitions: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes that inputs have before any call, by the names of their tensors."""
+    details = [
+        *interpreter.get_input_details(),
+        *(
+            detail
+            for name in definitions
+            for detail in interpreter.get_signature_runner(name).get_input_details().values()
+        ),
+    ]
+    return {detail["name"]: tuple(int(size) for size in detail["shape"]) for detail in details}
 
 
-def _definitions(interpreter: Any, inputs: Mapping[str, _Details], outputs: Mapping[str, _Details]) -> dict[str, Any]:
-    found = {}
-    for name in interpreter.get_signature_list():
-        runner = interpreter.get_signature_runner(name)
-        found[name] = _definition(runner.get_input_details(), runner.get_output_details())
-    if not found:
-        found[_DEFAULT_SIGNATURE] = _definition(_by_alias(inputs), _by_alias(outputs))
-    return found
+def _fitted(array: Array, shape: tuple[int, ...]) -> Array:
+    """Give an array of another rank the model's shape if it has as many elements, as the real server does."""
+    if array.ndim != len(shape) and array.size == _count(shape):
+        return array.reshape(shape)
+    return array
 
 
-def _by_alias(details: Mapping[str, _Details]) -> dict[str, _Details]:
-    return {name.partition(":")[0]: detail for name, detail in details.items()}
+def _count(shape: Sequence[int]) -> int:
+    count = 1
+    for size in shape:
+        count *= size
+    return count
 
 
-def _definition(inputs: Mapping[str, _Details], outputs: Mapping[str, _Details]) -> Any:
-    definition = SignatureDef(method_name=_PREDICT)
-    for target, details in ((definition.inputs, inputs), (definition.outputs, outputs)):
-        for alias, detail in details.items():
-            info = target[alias]
-            info.name = detail["name"]
-            info.dtype = _type_number(detail["dtype"], alias)
-            for size in detail["shape_signature"]:
-                info.tensor_shape.dim.add(size=int(size))
-    return definition
-
-
-def _type_number(numpy_type: Any, alias: str) -> int:
-    if numpy_type in (np.bytes_, np.object_):
-        return STRING.number
-    element = BY_NUMPY.get(np.dtype(numpy_type))
-    if element is None:
-        raise ServingError(Code.UNIMPLEMENTED, f"tensor {alias} has the element type {np.dtype(numpy_type)}")
-    return element.number
+def _refusal(
+    names: Sequence[str], arrays: Sequence[Array], shapes: Sequence[tuple[int, ...]], error: Exception
+) -> ServingError:
+    for name, array, shape in zip(names, arrays, shapes, strict=True):
+        if array.shape != shape:
+            before = _count(shape) * array.itemsize
+            return ServingError(
+                Code.INTERNAL,
+                f"Failed to AllocateTensors() due to change in input tensor {name} size from {before} to "
+                f"{array.nbytes} bytes. The model does not take the shape {list(array.shape)}: {error}",
+            )
+    return ServingError(Code.INTERNAL, f"Failed to run interpreter. {error}")

@@ -61,7 +61,8 @@ def to_array(proto: Any) -> Array:
         if flat.size != count:
             raise ValueError(f"{flat.size} elements for the shape {shape}")
         return flat.reshape(shape)
-    values = np.array(getattr(proto, element.field), dtype=element.field_numpy)
+    sent = getattr(proto, element.field)
+    values = np.frombuffer(sent, np.uint8) if isinstance(sent, bytes) else np.array(sent, dtype=element.field_numpy)
     return _filled(values.view(element.numpy), count).reshape(shape)
 
 
@@ -165,7 +166,12 @@ def _fill_values(proto: Any, array: Array, element: ElementType) -> None:
     if tag is not None:
         proto.MergeFromString(tag + varint(array.nbytes) + array.tobytes())
         return
-    flat = array.reshape(-1).view(element.field_numpy)
+    flat = array.reshape(-1)
+    if element.numpy is not element.field_numpy:  # int_val has numbers, the other fields have bits
+        flat = flat.astype(element.field_numpy) if element.field == "int_val" else flat.view(element.field_numpy)
+    if element.field == "float8_val":
+        proto.float8_val = flat.tobytes()
+        return
     tag = _VARINT_TAGS.get(element.field)
     if tag is not None and flat.min() >= 0 and flat.max() < 0x80:  # a small number is its own varint
         proto.MergeFromString(tag + varint(flat.size) + flat.astype(np.uint8).tobytes())

@@ -32,7 +32,10 @@ def _random_proto(random: np.random.Generator) -> Any:
         size = max(count, 0) * element.numpy.itemsize // element.field_numpy.itemsize
         content = random.bytes(size * element.field_numpy.itemsize)
         drawn = np.frombuffer(content, element.field_numpy) if element.name != "bool" else random.random(size) < 0.5
-        getattr(proto, element.field).extend(drawn.tolist())
+        if element.field == "float8_val":
+            proto.float8_val = content
+        else:
+            getattr(proto, element.field).extend(drawn.tolist())
     return proto
 
 

@@ -69,6 +69,7 @@ TABLE: Mapping[str, str] = {
     "models: TensorFlow 1 and 2, assets and tables": "test_predict: test_keras_and_tensorflow_1_with_tables",
     "models: tags": "test_life_cycle: test_wrong_tags_end_the_start",
     "models: TensorFlow Lite": "test_public_suite: test_predict_on_tensorflow_lite",
+    "models: element types of quantized models": "test_predict: test_every_element_type_there_and_back",
     "models: operations of tensorflow-text": "test_public_suite: test_tensorflow_text",
     "models: warm-up": "test_warmup: test_every_kind_of_request_is_answered_first, "
     "test_bad_requests_keep_a_version_from_being_served",

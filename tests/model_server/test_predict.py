@@ -225,6 +225,44 @@ def test_every_element_type_there_and_back(served: Any, kind: str, as_content: b
     np.testing.assert_array_equal(received, sent)
 
 
+SMALL_VALUES: dict[str, tuple[dict[str, Any], bytes]] = {
+    "qint8": ({"int_val": [-128, 0, 127]}, b"\x80\x00\x7f"),
+    "quint8": ({"int_val": [0, 128, 255]}, b"\x00\x80\xff"),
+    "qint16": ({"int_val": [-32768, 0, 256]}, b"\x00\x80\x00\x00\x00\x01"),
+    "quint16": ({"int_val": [0, 65535, 256]}, b"\x00\x00\xff\xff\x00\x01"),
+    "qint32": ({"int_val": [-1, 0, 1]}, b"\xff\xff\xff\xff\x00\x00\x00\x00\x01\x00\x00\x00"),
+    "float8_e5m2": ({"float8_val": b"\x3c\xbc\x7c"}, b"\x3c\xbc\x7c"),
+    "float8_e4m3fn": ({"float8_val": b"\x38\xb8\x7f"}, b"\x38\xb8\x7f"),
+    "int4": ({"int_val": [-8, 7, 0]}, b"\x08\x07\x00"),
+    "uint4": ({"int_val": [15, 7, 0]}, b"\x0f\x07\x00"),
+}
+
+
+@pytest.mark.parametrize("kind", SMALL_VALUES)
+def test_quantized_and_small_element_types_there_and_back(served: Any, kind: str) -> None:
+    fields, content = SMALL_VALUES[kind]
+    expected = _tensor(kind, (3,), **fields)
+    for sent in (expected, _tensor(kind, (3,), tensor_content=content)):
+        assert served("echo").predict(kind, x=sent).outputs["y"] == expected
+    scalar = _tensor(kind, (), **{name: value[:1] for name, value in fields.items()})
+    assert served("echo").predict(kind, x=scalar).outputs["y"] == scalar
+
+
+def test_a_quantized_type_is_not_the_integers_it_is_stored_in(served: Any) -> None:
+    client = served("echo")
+    assert client.refusal(client.request("qint8", x=np.array([1], np.int8))) == (
+        INVALID,
+        "Expects arg[0] to be qint8 but int8 is provided",
+    )
+
+
+def test_an_element_type_that_cannot_be_sent(served: Any) -> None:
+    client = served("echo")
+    for number in (0, 20, 21, 26, 33, 99, 101):
+        proto = tensor_pb2.TensorProto(dtype=number, tensor_content=b"1")
+        assert client.refusal(client.request("float32", x=proto)) == (INVALID, "tensor parsing error: x")
+
+
 def test_bfloat16(served: Any) -> None:
     sent = np.array([1.5, -2.0, 3e38], ml_dtypes.bfloat16)
     proto = _tensor("bfloat16", (3,), tensor_content=sent.tobytes())

@@ -350,7 +350,7 @@ def test_predict_over_a_unix_socket(run: RunServer) -> None:
 
 @public("testPredictOnTfLite")
 @public("testPredictWithSignatureDefOnTfLite")
-@pytest.mark.parametrize("kind", ["tflite", "tflite_with_signature"])
+@pytest.mark.parametrize("kind", ["tflite", "tflite_with_signature", "tflite_with_metadata"])
 def test_predict_on_tensorflow_lite(run: RunServer, kind: str) -> None:
     assert run(kind, "--prefer_tflite_model=true").predict() == 3.0
 

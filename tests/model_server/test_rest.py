@@ -279,9 +279,10 @@ def test_integers_beyond_64_bits_are_floats(rest: RestOf) -> None:
         assert (status, json.loads(answer)) == (200, {"outputs": [float(digits), 0.5]})
 
 
-def test_types_that_json_cannot_say(rest: RestOf) -> None:
-    status, answer = rest("echo").post({"signature_name": "complex64", "inputs": [1]})
-    assert (status, json.loads(answer)) == (501, {"error": "Conversion of JSON Value: 1 to type: complex64"})
+@pytest.mark.parametrize("kind", ["complex64", "qint8", "float8_e5m2", "float8_e4m3fn", "int4"])
+def test_types_that_json_cannot_say(rest: RestOf, kind: str) -> None:
+    status, answer = rest("echo").post({"signature_name": kind, "inputs": [1]})
+    assert (status, json.loads(answer)) == (501, {"error": f"Conversion of JSON Value: 1 to type: {kind}"})
 
 
 def test_outputs_without_a_common_batch(rest: RestOf) -> None:

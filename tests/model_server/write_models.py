@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import tensorflow as tf
+from flatbuffers import flexbuffers
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+from tensorflow.lite.python import schema_py_generated as lite_schema
 
 v1 = tf.compat.v1
 
 ECHO_TYPES = (
     *("float32", "float64", "float16", "bfloat16", "complex64", "complex128", "bool", "string"),
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("qint8", "qint16", "qint32", "quint8", "quint16"),
+    *("float8_e5m2", "float8_e4m3fn", "int4", "uint4"),
 )
 
 
@@ -240,11 +246,65 @@ def write_tflite(root: Path) -> None:
 
 def write_tflite_with_signature(root: Path) -> None:
     """TensorFlow Lite with the signature of a function: y = x / 2 + 2, any number of rows."""
-    function = _function(lambda x: {"y": x * 0.5 + 2}, x=([None], "float32"))
+    _write_lite(root, _convert(lambda x: {"y": x * 0.5 + 2}, x=([None], "float32")))
+
+
+def write_tflite_with_metadata(root: Path) -> None:
+    """TensorFlow Lite as the real server's test suite has it: a SignatureDef in the metadata names tflite_input x."""
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [1, 1], name="tflite_input")
+        y = tf.add(x * 0.5, 2, name="tflite_output")
+        converted = v1.lite.TFLiteConverter.from_session(session, [x], [y]).convert()
+        info = v1.saved_model.build_tensor_info
+        signature = v1.saved_model.signature_def_utils.build_signature_def(
+            {"x": info(x)}, {"y": info(y)}, "tensorflow/serving/predict"
+        )
+    _write_lite(root, _with_metadata(converted, serving=signature))
+
+
+def _with_metadata(model: bytes, **signatures: Any) -> bytes:
+    """Add SignatureDefs to a TensorFlow Lite model the way ``set_signature_defs`` of TensorFlow does."""
+    map_builder = flexbuffers.Builder()
+    with map_builder.Map():
+        for name, signature in signatures.items():
+            map_builder.Key(name)
+            map_builder.String(signature.SerializeToString().decode("ascii"))
+    changed = lite_schema.ModelT.InitFromPackedBuf(model, 0)
+    entry, buffer = lite_schema.MetadataT(), lite_schema.BufferT()
+    entry.name, entry.buffer, buffer.data = "signature_defs_metadata", len(changed.buffers), map_builder.Finish()
+    changed.metadata.append(entry)
+    changed.buffers.append(buffer)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(changed.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def write_tflite_dense(root: Path) -> None:
+    """TensorFlow Lite: y = the sum of three numbers, twice, for any number of rows; a saved_model.pb that is none."""
+    _write_lite(root, _convert(lambda x: {"y": tf.matmul(x, tf.ones([3, 2]))}, x=([None, 3], "float32")))
+    (root / "00000123" / "saved_model.pb").write_bytes(b"not a SavedModel")
+
+
+def write_tflite_strings(root: Path) -> None:
+    """TensorFlow Lite: the words of the positions."""
+    call = {"word": ([None], "string"), "position": ([None], "int32")}
+    _write_lite(root, _convert(lambda word, position: {"chosen": tf.gather(word, position)}, **call))
+
+
+def _convert(call: Callable[..., Any], **specs: Any) -> bytes:
+    function = _function(call, **specs)
     module = tf.Module()
     module.serving = function
-    converted = tf.lite.TFLiteConverter.from_concrete_functions([function], module).convert()
-    _write_lite(root, converted)
+    converted: bytes = tf.lite.TFLiteConverter.from_concrete_functions([function], module).convert()
+    return converted
+
+
+def write_tflite_two(root: Path) -> None:
+    """TensorFlow Lite with two signatures, each a graph of its own: double, triple."""
+    _save(root / "saved", **{name: _linear(factor, 0) for name, factor in (("double", 2), ("triple", 3))})
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(root / "saved"), signature_keys=["double", "triple"])
+    _write_lite(root, converter.convert())
+    shutil.rmtree(root / "saved")
 
 
 def _write_lite(root: Path, content: bytes) -> None:
@@ -267,7 +327,8 @@ def write_text(root: Path) -> None:
 
 
 WRITERS = (
-    *(write_text, write_tflite, write_tflite_with_signature),
+    *(write_text, write_tflite, write_tflite_with_signature, write_tflite_with_metadata),
+    *(write_tflite_dense, write_tflite_strings, write_tflite_two),
     *(write_half_plus_two, write_plus_two, write_half_plus_two_tf2, write_half_plus_three),
     *(write_signatures, write_echo, write_tables, write_slow),
     *(write_keras, write_keras_sequential, write_keras_distributed, write_saved_checkpoint, write_two_functions),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from model_service.model_server.dtypes import BY_NUMPY
 from model_service.model_server.engine import Signature, SignatureInput
 from model_service.model_server.rest import json_text
 from model_service.model_server.rest.json_text import shown
@@ -201,7 +202,8 @@ def _printable(name: str, value: Any) -> Any:
         return texts.reshape(array.shape).tolist()
     if array.dtype.name == "bfloat16":
         return array.astype(np.float32)[()]
-    raise invalid(f"Failed to write JSON value for tensor type: {array.dtype.name}")
+    element = BY_NUMPY.get(array.dtype)
+    raise invalid(f"Failed to write JSON value for tensor type: {element.name if element else array.dtype.name}")
 
 
 def _text(value: bytes | str, as_bytes: bool) -> object:

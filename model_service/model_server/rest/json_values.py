@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from model_service.model_server.dtypes import BY_NUMBER, STRING, type_name
+from model_service.model_server.dtypes import BY_NUMBER, STRING, WITHOUT_JSON, type_name
 from model_service.model_server.engine import SignatureInput
 from model_service.model_server.rest import json_text
 from model_service.model_server.rest.json_text import shown
@@ -59,7 +59,7 @@ def to_array(value: Any, entry: SignatureInput) -> Array:
     """
     shape, leaves, kinds = _flatten(value)
     element = BY_NUMBER.get(entry.dtype)
-    if element is None or element.numpy.kind == "c":
+    if element is None or element.number in WITHOUT_JSON:
         raise ServingError(
             Code.UNIMPLEMENTED,
             f"Conversion of JSON Value: {shown(leaves[0] if leaves else value)} to type: {type_name(entry.dtype)}",
