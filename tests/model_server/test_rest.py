@@ -257,14 +257,17 @@ def test_refusals(rest: RestOf, kind: str, body: object, text: str) -> None:
 
 @pytest.mark.parametrize("wrong", [0, 1, 2, 70_001, 99_998, 99_999])
 def test_the_row_to_blame_is_found_fast(rest: RestOf, wrong: int) -> None:
+    """Finding it takes no longer than some answers to as many good rows."""
     rows: list[object] = [[1.0]] * 100_000
+    started = time.monotonic()
+    rest("plus_two").predict({"instances": rows})
+    answered = time.monotonic()
     rows[wrong] = ["a"]
     if wrong < 99_999:
         rows[99_999] = [[2.0]]  # a second one, later
-    started = time.monotonic()
     text = rest("plus_two").refusal({"instances": rows})
     assert text.startswith(f"Failed to process element: {wrong} of 'instances' list. Error: INVALID_ARGUMENT: JSON Va")
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - answered < 5 * (answered - started)
 
 
 def test_large_bodies_are_not_told_back(rest: RestOf) -> None:
