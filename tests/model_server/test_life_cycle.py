@@ -19,26 +19,14 @@ import pytest
 
 from model_service.tfs.protos import get_model_status_pb2
 
+from .conftest import free_port, wait_until
+
 FAILURE = 255
 END = get_model_status_pb2.ModelVersionStatus.END
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_until(condition: Any, timeout_seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.02)
-
-
 def test_tcp_and_a_unix_socket_at_once(start: Any, connect: Any, socket_folder: Path) -> None:
-    port = _free_port()
+    port = free_port()
     server = start("half_plus_two", f"--port={port}")
     client = connect(server)
     assert f"Running gRPC ModelServer at 127.0.0.1:{port} ..." in server.log
@@ -60,7 +48,7 @@ def test_socket_is_private_and_removed_at_the_end(start: Any, socket_folder: Pat
 
 
 def test_the_address_to_listen_on_can_be_chosen(start: Any, connect: Any) -> None:
-    port, rest_port = _free_port(), _free_port()
+    port, rest_port = free_port(), free_port()
     addresses = (f"--port={port}", f"--rest_api_port={rest_port}", "--listen_address=127.0.0.2")
     server = start("half_plus_two", *addresses)
     assert f"Running gRPC ModelServer at 127.0.0.2:{port} ..." in server.log
@@ -73,7 +61,7 @@ def test_the_address_to_listen_on_can_be_chosen(start: Any, connect: Any) -> Non
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 def test_an_ipv6_address(start: Any) -> None:
-    port, rest_port = _free_port(), _free_port()
+    port, rest_port = free_port(), free_port()
     server = start("half_plus_two", f"--port={port}", f"--rest_api_port={rest_port}", "--listen_address=::1")
     assert f"Running gRPC ModelServer at [::1]:{port} ..." in server.log
     for number in (port, rest_port):
@@ -81,7 +69,7 @@ def test_an_ipv6_address(start: Any) -> None:
 
 
 def test_an_address_of_another_machine_ends_the_start(start: Any) -> None:
-    flags = (f"--port={_free_port()}", "--listen_address=192.0.2.1")
+    flags = (f"--port={free_port()}", "--listen_address=192.0.2.1")
     server = start("half_plus_two", *flags, ready=False)
     assert server.wait() == FAILURE
     assert "Failed to start server. Error: INVALID_ARGUMENT: Failed to BuildAndStart gRPC server" in server.log
@@ -164,8 +152,8 @@ def test_it_waits_for_a_first_version_and_swaps_in_a_second(
     asker.start()
     shutil.copytree(models / "half_plus_two" / "00000123", tmp_path / "copy")
     (tmp_path / "copy").rename(base / "123")
-    _wait_until(lambda: len(client.status().model_version_status) == 2)
-    _wait_until(lambda: client.status().model_version_status[1].state == END)
+    wait_until(lambda: len(client.status().model_version_status) == 2)
+    wait_until(lambda: client.status().model_version_status[1].state == END)
     stop.set()
     asker.join(20)
     assert failures == []
@@ -181,8 +169,8 @@ def test_a_broken_version_leaves_the_good_one_alone(start: Any, connect: Any, mo
     )
     client = connect(server)
     (base / "8").mkdir()
-    _wait_until(lambda: len(client.status().model_version_status) == 2)
-    _wait_until(lambda: client.status(8).model_version_status[0].state == END)
+    wait_until(lambda: len(client.status().model_version_status) == 2)
+    wait_until(lambda: client.status(8).model_version_status[0].state == END)
     (broken,) = client.status(8).model_version_status
     assert broken.status.error_code == 5
     assert "Could not find SavedModel .pb or .pbtxt at supplied export directory path" in broken.status.error_message
@@ -238,7 +226,7 @@ def test_a_relative_socket_path(models: Path, socket_folder: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as server:
-        _wait_until((socket_folder / "relative.sock").exists, 60)
+        wait_until((socket_folder / "relative.sock").exists, 60)
         server.terminate()
         assert server.wait(30) == 0
         assert server.stderr is not None

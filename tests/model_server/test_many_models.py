@@ -19,6 +19,8 @@ from model_service.tfs.protos import get_model_status_pb2
 from tensorflow_serving.apis import model_management_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
+from .conftest import wait_until
+
 FAILURE = 255
 INVALID, PRECONDITION = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
@@ -26,14 +28,6 @@ State = get_model_status_pb2.ModelVersionStatus
 QUICK = ("--file_system_poll_wait_seconds=1", "--max_num_load_retries=0")
 
 Models = dict[str, Any]
-
-
-def wait_until(condition: Callable[[], object], timeout_seconds: float = 20.0) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.02)
 
 
 def config_of(**models: Any) -> Any:
