@@ -59,6 +59,6 @@ def _grpc_fault(error: BaseException) -> RequestError | None:
         return None
     import grpc
 
-    from model_service.tfs.client import request_error
+    from model_service.tfs.faults import request_error
 
     return request_error(error) if isinstance(error, grpc.RpcError) else None

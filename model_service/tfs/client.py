@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import numpy as np
 
-from model_service.errors import (
-    BackendUnavailable,
-    DeadlinePassed,
-    HookFailed,
-    InputRefused,
-    RequestError,
-)
+from model_service.errors import InputRefused
+from model_service.tfs.patience import call_patiently
 from model_service.tfs.protos import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -39,6 +35,9 @@ _CHANNEL_OPTIONS = [
     ("grpc.enable_http_proxy", 0),
     ("grpc.enable_retries", 0),  # none are configured, and the machinery costs 15 us a call
 ]
+
+
+DEFAULT_PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -84,11 +83,49 @@ class ModelServerClient:
 
         Raises:
             InputRefused: names or element types do not fit the signature.
-            grpc.RpcError: the call failed; :func:`request_error` says what it means for a caller.
+            grpc.RpcError: the call failed; `faults.request_error` says what it means for a caller.
         """
         request = predict_request(inputs, signature, self.model_name)
         reply = self.stub.Predict(request, timeout_seconds)
         return {name: to_array(tensor) for name, tensor in reply.outputs.items()}
+
+    def predict_many(
+        self,
+        batches: Iterable[Mapping[str, object]],
+        signature: Signature,
+        in_flight: int = 4,
+        timeout_seconds: float = PREDICT_TIMEOUT_SECONDS,
+        patience_seconds: float = DEFAULT_PATIENCE_SECONDS,
+    ) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
+        """Run one Predict for each batch, several at a time; answers come in the order of the batches.
+
+        ``batches`` is read only as far ahead as calls are in flight, so it may be endless. For a progress bar, count
+        what comes out.
+
+        Args:
+            batches: the inputs of each Predict, as :meth:`predict` takes them.
+            signature: the signature to call.
+            in_flight: how many calls the server gets at once.
+            timeout_seconds: how long it may take for each.
+            patience_seconds: how long a call is repeated while the server is unavailable.
+
+        Raises:
+            InputRefused: names or element types of a batch do not fit the signature.
+            BackendUnavailable: the server was away for longer than ``patience_seconds``.
+            RequestError: a Predict failed otherwise; the gRPC error is its cause.
+        """
+        calls: deque[_Call] = deque()
+        try:
+            for inputs in batches:
+                if len(calls) >= in_flight:
+                    yield _finish(calls.popleft(), patience_seconds)
+                request = predict_request(inputs, signature, self.model_name)
+                calls.append(_Call(self.stub, request, timeout_seconds))
+            while calls:
+                yield _finish(calls.popleft(), patience_seconds)
+        finally:
+            for call in calls:
+                call.cancel()
 
     def model_state(self, timeout_seconds: float) -> ModelState:
         """Ask for the state of the newest version.
@@ -126,6 +163,34 @@ class ModelServerClient:
         return choose_signature(signature_map.signature_def, f"model {self.model_name!r} at {self.target}")
 
 
+class _Call:
+    """A Predict that is on its way, and can be sent again."""
+
+    def __init__(self, stub: Any, request: Any, timeout_seconds: float):
+        self._stub = stub
+        self._request = request
+        self._timeout_seconds = timeout_seconds
+        self._future: Any = self._send()
+
+    def _send(self) -> Any:
+        return self._stub.Predict.future(self._request, self._timeout_seconds)
+
+    def result(self) -> Any:
+        """Wait for the reply; after a failure the next call sends the request anew."""
+        future, self._future = self._future or self._send(), None
+        return future.result()
+
+    def cancel(self) -> None:
+        """Give it up."""
+        if self._future is not None:
+            self._future.cancel()
+
+
+def _finish(call: _Call, patience_seconds: float) -> dict[str, np.ndarray[Any, Any]]:
+    reply = call_patiently(call.result, patience_seconds)
+    return {name: to_array(tensor) for name, tensor in reply.outputs.items()}
+
+
 def predict_request(inputs: Mapping[str, object], signature: Signature, model_name: str) -> Any:
     """Make a PredictRequest.
 
@@ -150,15 +215,3 @@ def _wrong_names(inputs: Mapping[str, object], signature: Signature) -> InputRef
         f"the package sends the input tensors {given}, but the signature {signature.name!r} takes: {wanted}. "
         "Make _preprocess return exactly these keys."
     )
-
-
-def request_error(error: grpc.RpcError) -> RequestError:
-    """Say what a failed gRPC call means for the caller of the service."""
-    code = error.code() if isinstance(error, grpc.Call) else None
-    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-        return BackendUnavailable("the model server is not reachable")
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return DeadlinePassed("the model server took too long")
-    if code is grpc.StatusCode.NOT_FOUND:
-        return BackendUnavailable("the model server has no such model")
-    return HookFailed()

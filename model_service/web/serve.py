@@ -16,16 +16,9 @@ from functools import partial
 from pathlib import Path
 
 from model_service.auth.tokens import read_tokens
-from model_service.author.inspection import ServiceTraits, inspect_service
-from model_service.author.run_folder import make_run_folder
-from model_service.backend.plan import REMOTE, BackendPlan, SidecarOptions, choose_backend
-from model_service.backend.state import StateFolder
 from model_service.backend.supervisor import Supervisor
 from model_service.errors import ModelServiceError, PackageError, SettingsError
-from model_service.inference.contract import Mode
-from model_service.inference.service_plan import ServicePlan
-from model_service.package.config import PackageConfig, read_config
-from model_service.package.layout import PackageLayout, find_package
+from model_service.inference.preparation import Preparation, ServiceOptions, prepare
 from model_service.telemetry import configure_logging
 from model_service.web.ingress import Ingress
 from model_service.web.options import ServeOptions, parse_options
@@ -50,79 +43,34 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _serve(options: ServeOptions) -> int:
-    layout = find_package(options.package, options.service)
-    config = read_config(layout.config_path)
-    traits = inspect_service(layout.service_path)
-    request_mode, response_mode = _modes(options, config)
     if options.auth_file is not None:
         read_tokens(options.auth_file)
-    port_holder, port = _hold_port(options.host, options.port)
     run_root = Path(tempfile.mkdtemp(prefix="model-service-"))
     try:
-        backend = _choose_backend(options, layout, run_root)
-        _check_model(layout, traits, backend)
-        service = ServicePlan(
-            layout=layout,
-            config=config,
-            traits=traits,
-            request_mode=request_mode,
-            response_mode=response_mode,
-            model_name=options.model_name,
-            backend_kind=backend.kind,
-            may_start_server=options.sidecar != "never" or backend.kind == REMOTE,
-            threads=options.threads,
-            wait_seconds=options.request_timeout,
-            max_image_pixels=options.max_image_pixels,
-            state_folder=StateFolder(run_root / "backend"),
-        )
-        plan = WorkerPlan(options, service, run_root)
-        return _Service(plan, backend, port).run()
+        preparation = prepare(_service_options(options), run_root)
+        port_holder, port = _hold_port(options.host, options.port)
+        with port_holder:
+            plan = WorkerPlan(options, preparation.plan, run_root)
+            return _Service(plan, preparation, port).run()
     finally:
-        port_holder.close()
         shutil.rmtree(run_root, ignore_errors=True)
 
 
-def _modes(options: ServeOptions, config: PackageConfig) -> tuple[Mode, Mode]:
-    """Flag or environment, else the package's own wish, else strict for requests and warn for answers (D4)."""
-    explicit = options.validate_request, options.validate_response
-    for flag, wanted in zip(("--validate-request", "--validate-response"), explicit, strict=True):
-        if wanted not in (None, "off") and not config.has_contract:
-            problems = "; ".join(map(str, config.problems))
-            raise PackageError(f"{flag} {wanted} asks for a contract, but there is none: {problems}")
-    for problem in config.problems:
-        _log.warning("running without a contract where this is: %s", problem)
-    modes = []
-    for side, wanted, default in zip(("request", "response"), explicit, (Mode.STRICT, Mode.WARN), strict=True):
-        wish = wanted or config.validation.get(side)
-        try:
-            modes.append(Mode(wish) if wish is not None else default)
-        except ValueError:
-            raise PackageError(
-                f"config.json /validation/{side}: {wish!r} is no mode; use off, warn, coerce or strict"
-            ) from None
-    return modes[0], modes[1]
-
-
-def _choose_backend(options: ServeOptions, layout: PackageLayout, run_root: Path) -> BackendPlan:
-    backend_folder = run_root / "backend"
-    backend_folder.mkdir(mode=0o700)
-    make_run_folder(run_root / "sidecar", layout.model_directory)
-    sidecar = SidecarOptions(
-        folder=backend_folder,
-        model_base_path=run_root / "sidecar" / "model",
+def _service_options(options: ServeOptions) -> ServiceOptions:
+    return ServiceOptions(
+        package=options.package,
+        service=options.service,
         model_name=options.model_name,
+        backend=options.backend,
+        sidecar=options.sidecar,
+        validate_request=options.validate_request,
+        validate_response=options.validate_response,
+        threads=options.threads,
+        wait_seconds=options.request_timeout,
+        max_image_pixels=options.max_image_pixels,
         grpc_port=options.sidecar_grpc_port,
         rest_port=options.sidecar_rest_port,
     )
-    return choose_backend(options.backend, os.environ, sidecar)
-
-
-def _check_model(layout: PackageLayout, traits: ServiceTraits, backend: BackendPlan) -> None:
-    if layout.saved_model_path is None and backend.kind != REMOTE and not traits.has_own_inference:
-        raise PackageError(
-            f"{layout.model_directory}: there is no saved_model.pb, and customize_service.py has no _inference of its "
-            "own; put the SavedModel there, or name a running model server with --backend HOST:PORT"
-        )
 
 
 def _hold_port(host: str, port: int) -> tuple[socket.socket, int]:
@@ -146,17 +94,17 @@ def _hold_port(host: str, port: int) -> tuple[socket.socket, int]:
 class _Service:
     """The running service: supervisor thread, server, announcement, exit status."""
 
-    def __init__(self, plan: WorkerPlan, backend: BackendPlan, port: int):
+    def __init__(self, plan: WorkerPlan, preparation: Preparation, port: int):
         self._plan = plan
         self._options = plan.options
         self._port = port
         self._fatal = ""
         self._backend_ready = threading.Event()
-        self._is_lazy = self._options.sidecar == "auto" and plan.service.traits.has_own_inference
+        self._is_lazy = preparation.is_lazy
         self._has_sidecar = plan.service.may_start_server
-        self._backend = backend
+        self._backend = preparation.backend
         self._supervisor = Supervisor(
-            backend, plan.run_root / "backend", self._is_lazy, self._backend_ready.set, self._give_up
+            self._backend, preparation.backend_folder, self._is_lazy, self._backend_ready.set, self._give_up
         )
 
     def run(self) -> int:

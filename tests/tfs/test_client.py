@@ -23,9 +23,9 @@ from model_service.tfs.client import (
     ModelServerClient,
     ModelState,
     predict_request,
-    request_error,
 )
 from model_service.tfs.dtypes import BY_NAME
+from model_service.tfs.faults import request_error
 from model_service.tfs.protos import (
     get_model_metadata_pb2,
     get_model_status_pb2,
