@@ -12,6 +12,7 @@ from model_service import __version__
 VERBS: dict[str, tuple[str, str]] = {
     "serve": ("model_service.web.serve:main", "serve a package over HTTP"),
     "predict": ("model_service.client.cli:main", "send files to a served package and print the answers"),
+    "batch": ("model_service.batch.cli:main", "run a package over many items; resumable, none lost, none repeated"),
     "train": (
         "model_training.cli:train_main",
         "run a training script as a versioned job and complete its package",

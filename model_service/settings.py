@@ -87,11 +87,12 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
-def add_options(parser: argparse.ArgumentParser, options: Sequence[Option]) -> None:
-    """Add the rows of a table to a parser; switches take no value."""
+def add_options(parser: argparse.ArgumentParser, options: Sequence[Option], has_variables: bool = True) -> None:
+    """Add the rows of a table to a parser; switches take no value. The help names the environment twins, if any."""
     for option in options:
-        default = "" if option.default is None or option.default is False else f" (default: {option.default})"
-        text = f"{option.help}{default} [{option.variable}]".replace("%", "%%")
+        default = "" if option.default in (None, False, "") else f" (default: {option.default})"
+        variable = f" [{option.variable}]" if has_variables else ""
+        text = f"{option.help}{default}{variable}".replace("%", "%%")
         if option.parse is boolean:
             parser.add_argument(f"--{option.name}", action="store_const", const="true", help=text)
         else:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from model_service.tfs.signature import Signature
 
 
+# Input arrays by tensor key -> output arrays by tensor key.
+Predict = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
 class NotServing(ModelServiceError):
     """A service object asked for the model server, but none is bound in this process."""
 
@@ -70,6 +74,7 @@ class AuthorRuntime:
         self._client: ModelServerClient | None = None
         self._signature: Signature | None = None
         self._model: ModelDef | None = None
+        self._predict: Predict | None = None
         self._lock = threading.RLock()
 
     @property
@@ -90,6 +95,21 @@ class AuthorRuntime:
                     local = self._read_local_signature
                     self._signature = local() if local is not None else self._read_signature(self.client)
         return self._signature
+
+    def predict(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Run a Predict, or hand it to whom :meth:`predict_through` has named.
+
+        Raises:
+            InputRefused: names or element types do not fit the signature.
+            grpc.RpcError, RequestError: the call failed.
+        """
+        if self._predict is None:
+            return self.client.predict(inputs, self.signature)
+        return self._predict(inputs)
+
+    def predict_through(self, predict: Predict) -> None:
+        """Have somebody else run the Predicts of this process from now on."""
+        self._predict = predict
 
     @property
     def stub(self) -> Any:

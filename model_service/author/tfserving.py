@@ -50,8 +50,7 @@ class TfServingBaseService(SingleNodeService):
 
         For answers that are images or masks. The arrays may be read-only.
         """
-        runtime = current()
-        return runtime.client.predict(inputs, runtime.signature)
+        return current().predict(inputs)
 
 
 def _predict(service: TfServingBaseService, inputs: Mapping[str, Any]) -> dict[str, Any]:

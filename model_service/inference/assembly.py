@@ -38,11 +38,16 @@ _METADATA_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class AssembledService:
-    """A package that answers."""
+    """A package that answers.
+
+    Attributes:
+        instances: how many requests it works on at once, each with an instance of its own; 1: only one at a time.
+    """
 
     pipeline: Pipeline
     contracts: dict[str, Contract]
     runtime: AuthorRuntime
+    instances: int
 
 
 def assemble(plan: ServicePlan, run_folder: Path) -> AssembledService:
@@ -61,7 +66,7 @@ def assemble(plan: ServicePlan, run_folder: Path) -> AssembledService:
     size = 1 if _needs_one_instance(plan.traits, service_class) else plan.threads
     pool = InstancePool[Service](lambda: _instance(service_class, plan, version_folder), size)
     contracts = make_contracts(plan.config, plan.request_mode, plan.response_mode)
-    return AssembledService(Pipeline(pool, contracts, plan.wait_seconds), contracts, runtime)
+    return AssembledService(Pipeline(pool, contracts, plan.wait_seconds), contracts, runtime, size)
 
 
 def _enter(run_folder: Path, plan: ServicePlan) -> Path:

@@ -197,8 +197,7 @@ def predict_request(inputs: Mapping[str, object], signature: Signature, model_na
     Raises:
         InputRefused: a name is unknown to the signature or missing, or an element type does not fit.
     """
-    if inputs.keys() != signature.inputs.keys():
-        raise _wrong_names(inputs, signature)
+    check_names(inputs, signature)
     request = predict_pb2.PredictRequest()
     request.model_spec.name = model_name
     request.model_spec.signature_name = signature.name
@@ -208,10 +207,17 @@ def predict_request(inputs: Mapping[str, object], signature: Signature, model_na
     return request
 
 
-def _wrong_names(inputs: Mapping[str, object], signature: Signature) -> InputRefused:
+def check_names(inputs: Mapping[str, object], signature: Signature) -> None:
+    """Check that there is a value for every input of a signature, and for nothing else.
+
+    Raises:
+        InputRefused: a name is unknown or missing.
+    """
+    if inputs.keys() == signature.inputs.keys():
+        return
     given = ", ".join(map(repr, inputs)) or "none"
     wanted = "; ".join(map(str, signature.inputs.values()))
-    return InputRefused(
+    raise InputRefused(
         f"the package sends the input tensors {given}, but the signature {signature.name!r} takes: {wanted}. "
         "Make _preprocess return exactly these keys."
     )

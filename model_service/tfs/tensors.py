@@ -28,7 +28,7 @@ def set_tensor(proto: Any, value: object, spec: TensorSpec) -> None:
         InputRefused: it cannot be converted without surprise; the message names the tensor, what was given, what
             is wanted.
     """
-    array = _as_array(value, spec)
+    array = as_array(value, spec)
     proto.dtype = spec.dtype.as_datatype_enum
     _set_shape(proto, array)
     if spec.dtype is STRING:
@@ -45,7 +45,12 @@ def _set_shape(proto: Any, array: np.ndarray[Any, Any]) -> None:
         proto.tensor_shape.SetInParent()
 
 
-def _as_array(value: object, spec: TensorSpec) -> np.ndarray[Any, Any]:
+def as_array(value: object, spec: TensorSpec) -> np.ndarray[Any, Any]:
+    """Convert ``value`` to the element type of ``spec``, as :func:`set_tensor` does; bfloat16 becomes its uint16 bits.
+
+    Raises:
+        InputRefused: it cannot be converted without surprise.
+    """
     wanted = spec.dtype
     if type(value) is np.ndarray and value.dtype == wanted.numpy and wanted is not BFLOAT16:
         return value
