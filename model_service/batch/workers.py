@@ -50,7 +50,11 @@ class Worker:
         self.lanes = [Connection(pair[0].detach()) for pair in pairs]
         for _, other in pairs:
             other.close()
-        answer = self._exchange(0, plan)
+        try:
+            answer = self._exchange(0, plan)
+        except WorkerDied as death:
+            self.close()
+            raise PackageError(f"a worker process {death} while it loaded the package") from death
         if isinstance(answer, Refusal):
             self.close()
             raise PackageError(answer.reason)
@@ -129,9 +133,15 @@ class LocalEngine:
         Raises:
             CannotGoOn: the run must stop.
         """
-        return map_in_order(self._run, batches, len(self._workers) * self._lanes_per_worker)
+        return map_in_order(self.run_one, batches, len(self._workers) * self._lanes_per_worker)
 
-    def _run(self, batch: Batch) -> BatchResult:
+    def run_one(self, batch: Batch) -> BatchResult:
+        """Run one batch; for up to as many threads at once as there are lanes, others wait.
+
+        Raises:
+            CannotGoOn: the run must stop.
+            PackageError: a worker that died cannot be replaced.
+        """
         number, lane = self._free_lanes.get()
         worker = self._workers[number]
         try:
