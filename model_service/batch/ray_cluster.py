@@ -10,7 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,8 @@ from model_service.errors import SettingsError
 _CONNECT_SECONDS = 10.0
 _LOOPBACK = "127.0.0.1"
 _CLIENT_SCHEME = "ray://"
-# What keeps Ray from telling its makers about us, and its C++ parts from writing to our standard error.
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+_PRIVACY = {"RAY_USAGE_STATS_ENABLED": "0"}  # nobody else is told that Ray is used
+_QUIET = {"RAY_BACKEND_LOG_LEVEL": "fatal"}  # Ray's C++ parts write to our standard error
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,9 @@ def connected(address: str | None, is_verbose: bool) -> Iterator[Cluster]:
     """
     _check_address(address)
     check_ray()
-    variables = {} if is_verbose else _QUIET
-    with _environment({**variables, "RAY_USAGE_STATS_ENABLED": "0"}), warnings.catch_warnings():
+    with _environment(_PRIVACY if is_verbose else {**_PRIVACY, **_QUIET}), _output(is_verbose):
         import ray
 
-        if not is_verbose:
-            _silence_loggers()
-            warnings.simplefilter("ignore")
         try:
             _start(ray, address, is_verbose)
             yield _look_around(ray, address)
@@ -166,8 +162,21 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
+@contextmanager
+def _output(is_verbose: bool) -> Iterator[None]:
+    """Keep what Ray prints from standard output, where results are, and unless verbose from standard error."""
+    if is_verbose:
+        with redirect_stdout(sys.stderr):
+            yield
+        return
+    _silence_loggers()
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _silence_loggers() -> None:
-    """Ray Data's loggers write to standard error by handlers of their own; its files stay."""
+    """Take the handlers for the terminal from Ray's loggers; those for its files stay."""
     for name in ("ray", "ray.data"):
         logger = logging.getLogger(name)
         for handler in logger.handlers[:]:

@@ -17,6 +17,13 @@ from typing import Any
 
 from ray.cluster_utils import Cluster
 
+# A node that is silent for 2 s is lost; Ray's own limits make that 15 s.
+SOON_MISSED = {
+    "health_check_initial_delay_ms": 0,
+    "health_check_period_ms": 500,
+    "health_check_timeout_ms": 500,
+    "health_check_failure_threshold": 4,
+}
 RUN_SECONDS = 90.0
 POLL_SECONDS = 0.02
 
@@ -28,7 +35,8 @@ def answers(folder: Path) -> int:
 
 def main(lines: int, folder: Path, command: list[str]) -> dict[str, Any]:
     """Run the command to its end."""
-    cluster = Cluster(True, head_node_args={"num_cpus": 1, "node_ip_address": "127.0.0.1"})
+    head = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "_system_config": SOON_MISSED}
+    cluster = Cluster(True, head_node_args=head)
     second = cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1")
     run = subprocess.Popen([*command, cluster.address], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     seen: dict[str, Any] = {"at_home": False, "elsewhere": False, "shipped": [], "answers_at_kill": None}
