@@ -59,8 +59,11 @@ def main(argv: Sequence[str]) -> int:
     _end_on_sigterm()
     run_root = Path(tempfile.mkdtemp(prefix="node-", dir=argv[0] or None))
     try:
-        control.send(run_root)
-        _house(control, lanes, run_root)
+        try:
+            control.send(run_root)
+            _house(control, lanes, run_root)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # cleaning up is not disturbed
     except (_Ending, EOFError, BrokenPipeError, ConnectionResetError):
         pass
     finally:
@@ -70,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _end_on_sigterm() -> None:
     def end(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # cleaning up is not disturbed
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
         raise _Ending
 
     signal.signal(signal.SIGTERM, end)

@@ -2,19 +2,60 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from model_service.batch.items import Batch, BatchResult
+from model_service.batch.items import Batch, BatchResult, FileContent
 from model_service.batch.node import NodePlan
 from model_service.batch.outcome import CannotGoOn
 from model_service.batch.worker_plan import Refusal
+from model_service.storage import is_url
 
 _STOP_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a node says to a batch.
+
+    Attributes:
+        result: its results, or why the run must stop.
+        node: where it was worked on; "" on the node on which the run was started.
+        absent: local files of items that this node does not have, if some items have no answer.
+    """
+
+    result: BatchResult | str
+    node: str
+    absent: tuple[str, ...] = ()
+
+
+def absent_files(batch: Batch) -> tuple[str, ...]:
+    """Return the local files of a batch that are not there."""
+    locations = [item.content.location for item in batch.items if isinstance(item.content, FileContent)]
+    return tuple(location for location in locations if not is_url(location) and not os.path.exists(location))
+
+
+def result_of(answer: Answer) -> BatchResult:
+    """Return the results that an answer holds.
+
+    Raises:
+        CannotGoOn: it holds none; or the node has not found what is found here, which is no fault of the items.
+    """
+    if isinstance(answer.result, str):
+        raise CannotGoOn(f"node {answer.node}: {answer.result}" if answer.node else answer.result)
+    for location in answer.absent:
+        if os.path.exists(location):
+            raise CannotGoOn(
+                f"node {answer.node}: there is no {location}, which is here; --input must be at the same path on every "
+                "node, as on a shared file system, or a URL"
+            )
+    return answer.result
 
 
 class NodeDied(CannotGoOn):

@@ -92,7 +92,6 @@ def _check_address(address: str | None) -> None:
 
 
 def _start(ray: Any, address: str | None, is_verbose: bool) -> None:
-    handler = signal.getsignal(signal.SIGTERM)
     options = {
         "address": address or "local",
         "log_to_driver": is_verbose,
@@ -105,14 +104,35 @@ def _start(ray: Any, address: str | None, is_verbose: bool) -> None:
             "_node_ip_address": _LOOPBACK,  # nobody else has business with it
         }
     try:
-        with nullcontext() if is_verbose else _standard_error_aside():
+        with _interrupts_held(address is None), nullcontext() if is_verbose else _standard_error_aside():
             ray.init(**options)
     except Exception as error:  # Ray raises many kinds, RuntimeError and ConnectionError among them
         where = f"--ray-address {address}" if address is not None else "--engine ray"
         raise SettingsError(f"{where}: Ray cannot be used: {in_one_line(error)}") from error
+
+
+@contextmanager
+def _interrupts_held(is_starting: bool) -> Iterator[None]:
+    """Leave the handlers of signals as they were, which Ray does not; keep Ctrl-C for later while a cluster starts.
+
+    A cluster whose start is interrupted leaves processes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    on_interrupt, on_terminate = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    if is_starting:
+        signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+    try:
+        yield
+    except SystemExit:  # how Ray's own handler takes SIGTERM
+        held.append(signal.SIGTERM)
     finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)  # Ray has put its own in its place
+        signal.signal(signal.SIGINT, on_interrupt)
+        signal.signal(signal.SIGTERM, on_terminate)
+    if held:
+        signal.raise_signal(held[0])
 
 
 def _look_around(ray: Any, address: str | None) -> Cluster:

@@ -6,11 +6,11 @@ Loads Ray only when a run uses it.
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 import threading
 import time
-from collections.abc import Iterable, Iterator
+import traceback
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from model_service.backend.plan import AUTO, REMOTE, BackendPlan
 from model_service.batch.feed import Feed
 from model_service.batch.items import Batch, BatchResult
 from model_service.batch.node import NodePlan
+from model_service.batch.nodes import Answer, result_of
 from model_service.batch.outcome import CannotGoOn
 from model_service.batch.ray_cluster import Cluster, connected, in_one_line
 from model_service.batch.shipping import ship, ship_file
@@ -30,7 +31,7 @@ from model_service.errors import SettingsError
 from model_service.inference.preparation import Preparation, ServiceOptions
 
 if TYPE_CHECKING:
-    from model_service.batch.ray_node import Answer, Cargo
+    from model_service.batch.ray_node import Cargo
 
 _log = logging.getLogger(__name__)
 
@@ -104,10 +105,15 @@ class RayEngine:
             CannotGoOn: the run must stop.
             Exception: what ``batches`` raises.
         """
+        results = self._results(batches)
+        self._stack.callback(results.close)  # before Ray goes
+        return results
+
+    def _results(self, batches: Iterable[Batch]) -> Generator[BatchResult, None, None]:
         with Feed(batches, self._folder) as feed:
             count = 0
             for answer in self._answers(feed):
-                yield _result(answer)
+                yield result_of(answer)
                 count += 1
             if feed.error is not None:
                 raise feed.error
@@ -115,17 +121,22 @@ class RayEngine:
                 raise CannotGoOn(f"Ray has returned {count} of {feed.count} batches; run the same command again")
 
     def _answers(self, feed: Feed) -> Iterator[Answer]:
-        blocks = self._dataset(feed.path).iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
         slow_start = threading.Timer(_SLOW_START_SECONDS, self._complain)
         slow_start.daemon = True
         slow_start.start()
         try:
-            for block in blocks:
+            dataset = self._dataset(feed.path)
+            for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
                 slow_start.cancel()
                 for row in block.column(0):
                     yield pickle.loads(row.as_py())
-        except Exception as error:  # Ray's exceptions are many, and none of them is ours
-            raise CannotGoOn(f"Ray cannot go on: {in_one_line(error)}") from error
+        except BaseException as error:
+            traceback.clear_frames(
+                error.__traceback__
+            )  # what Ray iterates with ends with them, as long as Ray is there
+            if isinstance(error, Exception):  # Ray's exceptions are many, and none of them is ours
+                raise CannotGoOn(f"Ray cannot go on: {in_one_line(error)}") from error
+            raise
         finally:
             slow_start.cancel()
 
@@ -184,23 +195,6 @@ def _check_backend(plan: NodePlan, cluster: Cluster) -> None:
     backend = plan.service.backend
     if set(cluster.cpus) != {cluster.home_id} and backend.startswith(_LOCAL_HOSTS):
         raise SettingsError(f"--backend {backend}: means another place on each node; name one that all can reach")
-
-
-def _result(answer: Answer) -> BatchResult:
-    """The results that an answer holds.
-
-    Raises:
-        CannotGoOn: it holds none, or the node could not read what can be read here: that is no fault of the items.
-    """
-    if isinstance(answer.result, str):
-        raise CannotGoOn(f"node {answer.node}: {answer.result}" if answer.node else answer.result)
-    for location in answer.absent:
-        if os.path.exists(location):
-            raise CannotGoOn(
-                f"node {answer.node}: cannot read {location}, which is here; --input must be at the same path on every "
-                "node, as on a shared file system, or a URL"
-            )
-    return answer.result
 
 
 def _wait_for_nodes(folder: Path) -> None:

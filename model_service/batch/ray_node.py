@@ -14,12 +14,11 @@ import pyarrow as pa
 import ray
 
 from model_service import __version__
-from model_service.batch.items import Batch, BatchResult, FileContent
+from model_service.batch.items import Batch
 from model_service.batch.node import NodePlan
-from model_service.batch.nodes import Node
+from model_service.batch.nodes import Answer, Node, absent_files
 from model_service.batch.outcome import CannotGoOn
 from model_service.batch.shipping import ShippedFile, unpack
-from model_service.storage import is_url
 
 COLUMN = "answer"
 
@@ -45,21 +44,6 @@ class Cargo:
 
     model: Sequence[ShippedFile]
     service: ShippedFile | None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What an actor says to a batch.
-
-    Attributes:
-        result: its results, or why the run must stop.
-        node: where it was worked on; "" on the node on which the run was started.
-        absent: local files of items without an answer that this node does not have.
-    """
-
-    result: BatchResult | str
-    node: str
-    absent: tuple[str, ...] = ()
 
 
 class RayNode:
@@ -102,16 +86,11 @@ class RayNode:
         except CannotGoOn as error:
             return Answer(str(error), self._name)
         is_suspect = result.failed and self._name
-        return Answer(result, self._name, tuple(_absent(batch)) if is_suspect else ())
+        return Answer(result, self._name, absent_files(batch) if is_suspect else ())
 
     def __del__(self) -> None:
         if self._node is not None:
             self._node.close()
-
-
-def _absent(batch: Batch) -> list[str]:
-    locations = [item.content.location for item in batch.items if isinstance(item.content, FileContent)]
-    return [location for location in locations if not is_url(location) and not os.path.exists(location)]
 
 
 def _unpacked(plan: NodePlan, cargo: Cargo, folder: Path) -> NodePlan:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from model_service.batch.items import Batch, Content, Item, ValueContent
+from model_service.batch.items import Batch, BatchResult, Content, FileContent, Item, ValueContent
 from model_service.batch.node import NodePlan
-from model_service.batch.nodes import Node, NodeDied
+from model_service.batch.nodes import Answer, Node, NodeDied, absent_files, result_of
 from model_service.batch.outcome import CannotGoOn
 from model_service.batch.ray_engine import plan_nodes
 from model_service.batch.runner import RunnerOptions
@@ -144,6 +144,28 @@ def test_it_ends_with_whoever_started_it_even_while_it_loads(
         starter.wait()
     wait_until_gone("model_service.batch.node", str(nodes_folder))
     assert list(nodes_folder.iterdir()) == []
+
+
+def test_files_that_only_the_first_node_has_stop_the_run(tmp_path: Path) -> None:
+    """On a node without the input every item would be said to have failed."""
+    here, gone = tmp_path / "here.png", tmp_path / "gone.png"
+    here.write_bytes(b"picture")
+    items = [
+        Item(index, place, FileContent(place)) for index, place in enumerate((f"{here}", "s3://b/a.png", f"{gone}"))
+    ]
+    assert absent_files(Batch(0, (*items, Item(3, "in#3", ValueContent(1))))) == (str(gone),)
+
+    result = BatchResult(0, 4, 1, b"")
+    assert result_of(Answer(result, "far", (str(gone),))) is result  # it is nowhere: the item's fault
+    with pytest.raises(CannotGoOn, match=r"node far: there is no .*here\.png, which is here"):
+        result_of(Answer(result, "far", (str(here),)))
+
+
+def test_a_refusal_names_the_node_unless_it_is_this_one() -> None:
+    with pytest.raises(CannotGoOn, match=r"^node far: it is full$"):
+        result_of(Answer("it is full", "far"))
+    with pytest.raises(CannotGoOn, match=r"^it is full$"):
+        result_of(Answer("it is full", ""))
 
 
 if __name__ == "__main__":
