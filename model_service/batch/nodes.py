@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import shutil
 import socket
 import subprocess
 import sys
@@ -63,7 +64,8 @@ class NodeDied(CannotGoOn):
 
     def __init__(self) -> None:
         super().__init__(
-            "the process that houses the package has ended; for lack of memory? Ray's logs of the node may tell"
+            "the process that houses the package was killed, perhaps for lack of memory; give the nodes more, or use "
+            "fewer --workers, and run the same command again"
         )
 
 
@@ -147,3 +149,4 @@ class Node:
         except OSError:
             pass
         self._control.close()
+        shutil.rmtree(self.folder, ignore_errors=True)  # if it was killed, it could not
