@@ -123,9 +123,8 @@ class BatchRunner:
         """Run one item; again when a package that calls the model server by itself finds it away."""
         deadline = time.monotonic() + self._options.patience_seconds
         while True:
-            request = self._requests.request(item)  # anew each time: what a request holds may have been read
-            try:
-                return self._pipeline.run(request).value
+            try:  # the request is made anew each time: what it holds is read by the hooks, and not kept here
+                return self._pipeline.run(self._requests.request(item)).value
             except BackendUnavailable:
                 if self._fault or time.monotonic() >= deadline:
                     self._stop_for(
