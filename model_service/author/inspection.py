@@ -8,6 +8,8 @@ from pathlib import Path
 
 from model_service.errors import PackageError
 
+_LOCK_NAMES = frozenset({"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore"})
+
 
 @dataclass(frozen=True)
 class ServiceTraits:
@@ -16,10 +18,12 @@ class ServiceTraits:
     Attributes:
         single_instance_reasons: why only one instance may exist; empty: as many as threads.
         has_own_inference: a class there or in an imported sibling overrides ``_inference``: perhaps no Predict is made.
+        lock_line: a line that makes a lock, which may be held while a Predict runs; 0: there is none.
     """
 
     single_instance_reasons: tuple[str, ...] = ()
     has_own_inference: bool = False
+    lock_line: int = 0
 
 
 def inspect_service(path: Path | None) -> ServiceTraits:
@@ -42,7 +46,16 @@ def inspect_service(path: Path | None) -> ServiceTraits:
     reasons = _single_instance_reasons(tree, classes, path.name)
     siblings = [sibling for name in _imported_names(tree) if (sibling := path.parent / f"{name}.py").is_file()]
     has_own_inference = any("_inference" in _names(each) for each in classes) or any(map(_defines_inference, siblings))
-    return ServiceTraits(tuple(reasons), has_own_inference)
+    return ServiceTraits(tuple(reasons), has_own_inference, _lock_line(tree))
+
+
+def _lock_line(tree: ast.Module) -> int:
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    for call in calls:
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        if name in _LOCK_NAMES:
+            return call.lineno
+    return 0
 
 
 def _imported_names(tree: ast.Module) -> set[str]:

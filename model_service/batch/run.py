@@ -124,24 +124,21 @@ def _lanes_per_worker(options: BatchOptions) -> int:
 
 
 def _run(options: BatchOptions, source: Source, preparation: Preparation, journal: Journal, run_root: Path) -> Outcome:
+    data = DataFiles(options.folder, journal, source.count, has_arrays(options))  # may take records back
     done = sum(record.items for record in journal.records)
     failed = sum(record.failed for record in journal.records)
-    data = DataFiles(options.folder, journal, source.count, has_arrays(options))
     try:
         rate = 0.0
         if done < source.count:
-            start = len(journal.records) * options.batch_size
-            done = start
-            with Progress(source.count, done, failed, options.quiet) as progress:
-                for result in _results(options, source, preparation, start, run_root):
+            with (
+                _started_engine(options, source, preparation, done, run_root) as results,
+                Progress(source.count, done, failed, options.quiet) as progress,
+            ):
+                for result in results:
                     data.append(result)
                     progress.add(result)
                     failed += result.failed
-                    if options.max_failures is not None and failed > options.max_failures:
-                        raise TooManyFailures(
-                            f"stopped: {failed} items have failed, --max-failures is {options.max_failures}; the same "
-                            "command with a higher one goes on"
-                        )
+                    _check_failures(failed, options.max_failures)
                 rate = progress.items_per_second
         paths = data.finish()
     finally:
@@ -154,12 +151,21 @@ def _run(options: BatchOptions, source: Source, preparation: Preparation, journa
     return Outcome(source.count, failed, written, rate)
 
 
-def _results(
+def _check_failures(failed: int, most: int | None) -> None:
+    if most is not None and failed > most:
+        raise TooManyFailures(
+            f"stopped: {failed} items have failed, --max-failures is {most}; the same command with a higher one goes on"
+        )
+
+
+@contextmanager
+def _started_engine(
     options: BatchOptions, source: Source, preparation: Preparation, start: int, run_root: Path
-) -> Iterator[BatchResult]:
-    """Results in the order of the batches, from the engine that was asked for."""
+) -> Iterator[Iterator[BatchResult]]:
+    """Start what works on batches; yields the results of all items from ``start`` on, in order."""
     if options.tensors:
-        yield from _tensor_results(options, source, preparation, start)
+        with _tensor_results(options, source, preparation, start) as results:
+            yield results
         return
     plan = _worker_plan(options, source, preparation, run_root)
     batches = in_batches(source.items(start), options.batch_size, start // options.batch_size)
@@ -167,16 +173,15 @@ def _results(
         from model_service.batch.ray_engine import RayEngine
 
         with RayEngine(plan, options.ray_address) as ray_engine:
-            yield from ray_engine.run(batches)
+            yield ray_engine.run(batches)
         return
     from model_service.batch.workers import LocalEngine
 
-    has_sidecar = preparation.plan.may_start_server
     with (
-        supervised(preparation.backend, preparation.backend_folder, preparation.is_lazy or not has_sidecar),
+        supervised(preparation.backend, preparation.backend_folder, preparation.is_lazy),
         LocalEngine(plan, _workers(options)) as engine,
     ):
-        yield from engine.run(batches)
+        yield engine.run(batches)
 
 
 def _worker_plan(options: BatchOptions, source: Source, preparation: Preparation, run_root: Path) -> WorkerPlan:
@@ -190,7 +195,7 @@ def _worker_plan(options: BatchOptions, source: Source, preparation: Preparation
         runner=RunnerOptions(
             batch_size=options.batch_size,
             concurrent_batches=_lanes_per_worker(options),
-            computing_items=max(1, -(-len(os.sched_getaffinity(0)) // _workers(options))),
+            joins_predicts=not preparation.plan.traits.lock_line,
             predict_timeout_seconds=options.predict_timeout,
             patience_seconds=options.patience,
             select=options.select,
@@ -203,9 +208,10 @@ def _worker_plan(options: BatchOptions, source: Source, preparation: Preparation
     return plan
 
 
+@contextmanager
 def _tensor_results(
     options: BatchOptions, source: Source, preparation: Preparation, start: int
-) -> Iterator[BatchResult]:
+) -> Iterator[Iterator[BatchResult]]:
     from model_service.batch.tensors import TensorEngine, tensor_batches
     from model_service.tfs.client import ModelServerClient
 
@@ -222,7 +228,7 @@ def _tensor_results(
                 options.patience,
                 has_arrays(options),
             )
-            yield from engine.run(tensor_batches(source, signature, start, options.batch_size))
+            yield engine.run(tensor_batches(source, signature, start, options.batch_size))
         finally:
             client.close()
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,8 @@ from model_service.batch.pointers import at_pointer
 from model_service.batch.requests import RequestMaker
 from model_service.errors import BackendUnavailable, DeadlinePassed
 from model_service.inference.assembly import AssembledService
-from model_service.inference.coalescer import Coalescer, Group
+from model_service.inference.coalescer import Coalescer
 from model_service.inference.json_types import JsonValue, encode_json
-from model_service.inference.pipeline import RequestData
 from model_service.tfs.patience import call_patiently
 
 _SHOWN_FAILURES = 10
@@ -35,7 +32,7 @@ class RunnerOptions:
     Attributes:
         batch_size: the most items in a batch.
         concurrent_batches: how many batches may be run at once.
-        computing_items: how many items compute at once; the others wait for a Predict or for their turn.
+        joins_predicts: the items of a batch run side by side and their Predicts are joined; else one after another.
         predict_timeout_seconds: how long the model server may take for a Predict.
         patience_seconds: how long it may be away.
         select: JSON pointer of the part of each answer that is kept; "" is all of it.
@@ -43,7 +40,7 @@ class RunnerOptions:
 
     batch_size: int
     concurrent_batches: int
-    computing_items: int
+    joins_predicts: bool
     predict_timeout_seconds: float
     patience_seconds: float
     select: str = ""
@@ -60,26 +57,27 @@ class BatchRunner:
         self._runtime = runtime = service.runtime
         self._coalescer = Coalescer(lambda: runtime.signature, self._send)
         runtime.predict_through(self._coalescer.predict)
-        self._turns = threading.Semaphore(options.computing_items)
-        self._is_joined = service.instances > 1
-        threads = options.batch_size * options.concurrent_batches if self._is_joined else 1
+        self._is_joined = options.joins_predicts and service.instances > 1
         self._fault = ""
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="item") if threads > 1 else None
 
-    def run(self, batch: Batch) -> BatchResult:
+    def run(self, batch: Batch, on_step: Callable[[float], None] = lambda now: None) -> BatchResult:
         """Answer every item of a batch.
+
+        Args:
+            batch: the items.
+            on_step: called with ``time.monotonic()`` when an item begins or goes on.
 
         Raises:
             CannotGoOn: the model server is away for too long, or does not answer in time.
         """
-        if self._threads is None:
-            outcomes = [self._outcome(item, None, 0) for item in batch.items]
+        answers = (partial(self._outcome, item) for item in batch.items)
+        if self._is_joined:
+            outcomes = self._coalescer.run_joined(answers, on_step)
         else:
-            group = self._coalescer.group(len(batch.items), self._turns)
-            futures = [
-                self._threads.submit(self._outcome, item, group, position) for position, item in enumerate(batch.items)
-            ]
-            outcomes = [future.result() for future in futures]
+            outcomes = []
+            for answer in answers:
+                on_step(time.monotonic())
+                outcomes.append(answer())
         if self._fault:
             raise CannotGoOn(self._fault)
         failures = [(item.source, reason) for item, (_, reason) in zip(batch.items, outcomes, strict=True) if reason]
@@ -112,37 +110,26 @@ class BatchRunner:
         """Remember why the run must stop: the exception itself may be caught by the package."""
         self._fault = self._fault or reason
 
-    def _outcome(self, item: Item, group: Group | None, position: int) -> tuple[bytes, str]:
+    def _outcome(self, item: Item) -> tuple[bytes, str]:
         """The line of an item, and why it has no answer ("" when it has one)."""
         try:
-            answer = self._answer(item, group, position)
+            answer = encode_json(at_pointer(self._answer(item), self._options.select))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this item's result
             reason = describe(error, self._run_folder)
             return failure_line(item.index, item.source, reason), reason
         return answer_line(item.index, item.source, answer), ""
 
-    def _answer(self, item: Item, group: Group | None, position: int) -> bytes:
-        request: RequestData | Exception
-        try:
-            request = self._requests.request(item)  # before its turn: reading waits for disks and networks
-        except Exception as error:  # noqa: BLE001 - raised again below, as a member of the group
-            request = error
-        with group.member(position) if group is not None else nullcontext():
-            if isinstance(request, Exception):
-                raise request
-            return encode_json(at_pointer(self._run_pipeline(item, request), self._options.select))
-
-    def _run_pipeline(self, item: Item, request: RequestData) -> JsonValue:
+    def _answer(self, item: Item) -> JsonValue:
         """Run one item; again when a package that calls the model server by itself finds it away."""
         deadline = time.monotonic() + self._options.patience_seconds
         while True:
+            request = self._requests.request(item)  # anew each time: what a request holds may have been read
             try:
                 return self._pipeline.run(request).value
             except BackendUnavailable:
-                if time.monotonic() >= deadline:
+                if self._fault or time.monotonic() >= deadline:
                     self._stop_for(
                         f"the model server was not reachable for {self._options.patience_seconds:g} s (--patience)"
                     )
                     raise
                 time.sleep(_PAUSE_SECONDS)
-            request = self._requests.request(item)  # what it holds may have been read
