@@ -5,7 +5,7 @@
 ``--label-dir`` holds ``t10k-labels-idx1-ubyte`` (plain or .gz). ``--predictions`` is what predict.py wrote: a digit for
 each label, in the same order. ``--output-dir`` receives ``evaluation_result.json``: ``{"accuracy": 0.903}``.
 
-Runs on Python 3.6 and later.
+Written for Python 3.6 and later.
 """
 
 import argparse

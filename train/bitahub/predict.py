@@ -12,7 +12,7 @@ for the purpose. Without it, with ``--direct`` or with a strategy, TensorFlow ru
 same digits. ``--strategy mirrored`` shares the images among all GPUs of this machine, ``multi_worker_mirrored`` among
 several machines: start the same command on each, with ``TF_CONFIG`` set, or as a Volcano job; the chief writes.
 
-Runs on Python 3.6 and TensorFlow 2.3, and on all later ones.
+Written for Python 3.6 and TensorFlow 2.3, Keras 2 or 3, and later ones.
 """
 
 import argparse

@@ -10,7 +10,7 @@ float32 [N, 10]. Without it nothing is saved.
 ``--strategy mirrored`` uses all GPUs of this machine, ``multi_worker_mirrored`` several machines: start the same
 command on each, with ``TF_CONFIG`` set, or as a Volcano job. The batch is 64 images for each replica.
 
-Runs on Python 3.6 and TensorFlow 2.3, and on all later ones.
+Written for Python 3.6 and TensorFlow 2.3, Keras 2 or 3, and later ones.
 """
 
 import argparse
