@@ -18,3 +18,16 @@ def process_ids(*words: str) -> list[int]:
         if all(word in command for word in words):
             found.append(int(folder.name))
     return found
+
+
+def child_ids(parent: int, *words: str) -> list[int]:
+    """The children of a process whose command line holds all these words."""
+    found = []
+    for pid in process_ids(*words):
+        try:
+            status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            continue
+        if f"\nPPid:\t{parent}\n" in status:
+            found.append(pid)
+    return found

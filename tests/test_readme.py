@@ -19,15 +19,18 @@ def console_commands() -> list[str]:
 
 def test_commands_run_in_order(tmp_path: Path) -> None:
     commands = console_commands()
-    assert len(commands) == 3
+    assert len(commands) == 4
     (tmp_path / "tests").symlink_to(ROOT / "tests")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    outputs = {}
     for command in commands:
         done = subprocess.run(
             command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=110, check=False
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    assert '"predicted_label": "' in done.stdout
+        outputs[command.split()[1]] = done.stdout
+    assert '"predicted_label": "' in outputs["predict"]
+    assert "1000 items: 1000 answered, 0 failed" in outputs["batch"]
 
 
 def test_the_two_first_commands_are_targets_and_the_second_is_what_ci_runs() -> None:

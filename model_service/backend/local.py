@@ -6,52 +6,67 @@ import os
 import queue
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_service.backend.plan import BackendPlan, SidecarOptions, choose_backend
+from model_service.backend.plan import REMOTE, BackendPlan, SidecarOptions, choose_backend
 from model_service.backend.supervisor import Supervisor
 from model_service.errors import PackageError
 
 if TYPE_CHECKING:
     from model_service.tfs.client import ModelServerClient
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.1
 
 
 @contextmanager
-def supervised(plan: BackendPlan, folder: Path, is_lazy: bool = False) -> Iterator[None]:
+def supervised(
+    plan: BackendPlan, folder: Path, is_lazy: bool = False, remote_patience_seconds: float = 60.0
+) -> Iterator[None]:
     """Keep the model server of a plan running; the block is entered when it is ready, or at once when it is lazy.
 
     Args:
         plan: which one.
         folder: private folder for its state and as its working directory.
         is_lazy: start it only when somebody asks through a :class:`model_service.backend.link.BackendLink`.
+        remote_patience_seconds: how long a remote one is waited for; one of our own says itself that it cannot start.
 
     Raises:
-        PackageError: it cannot be started; the message has its last words.
+        PackageError: it cannot be started, with its last words; or a remote one is not ready in time.
     """
+    patience_seconds = remote_patience_seconds if plan.kind == REMOTE else None
     news: queue.Queue[str | None] = queue.Queue()
     supervisor = Supervisor(plan, folder, is_lazy, on_ready=lambda: news.put(None), on_fatal=news.put)
     supervisor.start()
     try:
         if not is_lazy:
-            failure = _wait(news)
+            failure = _wait(news, patience_seconds)
             if failure is not None:
-                raise PackageError(failure)
+                raise PackageError(failure or _not_ready(plan, remote_patience_seconds))
         yield
     finally:
         supervisor.stop()
 
 
-def _wait(news: queue.Queue[str | None]) -> str | None:
-    while True:  # in short steps: a wait without end would keep Ctrl-C out
+def _wait(news: queue.Queue[str | None], patience_seconds: float | None) -> str | None:
+    """Wait until it is ready: None. Else the reason why not, which is empty when the time is over."""
+    began = time.monotonic()
+    while patience_seconds is None or time.monotonic() - began < patience_seconds:
         try:
-            return news.get(timeout=_POLL_SECONDS)
+            return news.get(timeout=_POLL_SECONDS)  # in short steps: a wait without end would keep Ctrl-C out
         except queue.Empty:
             continue
+    return ""
+
+
+def _not_ready(plan: BackendPlan, patience_seconds: float) -> str:
+    return (
+        f"--backend {plan.target}: no model {plan.model_name!r} is ready there after {patience_seconds:g} s; check the "
+        "address and --model-name"
+    )
 
 
 @contextmanager

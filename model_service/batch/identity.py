@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,18 @@ from model_service.inference.service_plan import ServicePlan
 _CHUNK_BYTES = 1 << 20
 
 
-def identify(options: BatchOptions, source: Source, plan: ServicePlan, backend_target: str) -> dict[str, Any]:
+def identify(
+    options: BatchOptions,
+    source: Source,
+    plan: ServicePlan,
+    backend_target: str,
+    mapping_rule: Mapping[str, Any] | None,
+) -> dict[str, Any]:
     """Describe a run by names that a person understands; values are JSON.
 
     The results of runs with equal descriptions are equal byte by byte, on the same machine (design D14).
     """
     service = plan.layout.service_path
-    rule = options.mapping.read_bytes() if options.mapping is not None else b""
     return {
         "the input": source.fingerprint,
         "number of items": source.count,
@@ -31,7 +37,7 @@ def identify(options: BatchOptions, source: Source, plan: ServicePlan, backend_t
         "--tensors": options.tensors,
         "arrays": has_arrays(options),
         "--field": options.field,
-        "--mapping": hashlib.sha256(rule).hexdigest(),
+        "--mapping": mapping_rule,
         "--csv-header": options.csv_header,
         "--select": options.select,
         "validation": [plan.request_mode.value, plan.response_mode.value],

@@ -192,8 +192,13 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def discard(folder: Path) -> None:
-    """Remove a journal; the lock stays."""
+def discard(folder: Path) -> frozenset[str]:
+    """Remove a journal; the lock stays. Returns the names of the data files that it spoke of."""
+    names: set[str] = set()
     for path in folder.iterdir():
+        if path.name == _JOURNAL_NAME:
+            entries = map(_parsed, path.read_bytes().splitlines(keepends=True))
+            names.update(name for entry in entries if entry for name in entry.get("ends", ()))
         if path.name != _LOCK_NAME:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return frozenset(names)

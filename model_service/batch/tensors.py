@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -151,6 +152,8 @@ def _row_of(item: Item, signature: Signature) -> dict[str, Array]:
             array = np.array(value[name], dtype=object if spec.dtype is STRING else spec.dtype.numpy)
         except (ValueError, TypeError, OverflowError) as error:
             raise InputRefused(f"the input {name!r}: {error}") from error
+        if spec.dtype is STRING and not all(isinstance(text, str | bytes) for text in array.ravel()):
+            raise InputRefused(f"the input {name!r} takes text, not {json.dumps(value[name])[:80]}")
         row[name] = array.reshape(_row_shape(array.shape, spec))
     return row
 

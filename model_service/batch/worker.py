@@ -9,53 +9,21 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any
 
 from model_service.backend.process import die_with_parent
 from model_service.batch.items import Batch, BatchResult
 from model_service.batch.outcome import CannotGoOn
 from model_service.batch.requests import RequestMaker
-from model_service.batch.runner import BatchRunner, RunnerOptions
+from model_service.batch.runner import BatchRunner
+from model_service.batch.worker_plan import Refusal, WorkerPlan
 from model_service.errors import ModelServiceError
 from model_service.inference.assembly import assemble
-from model_service.inference.service_plan import ServicePlan
 from model_service.telemetry import configure_logging
 
 _WATCH_SECONDS = 1.0
 _LONGEST_STEP_SECONDS = 600.0
-
-
-@dataclass(frozen=True)
-class WorkerPlan:
-    """Everything a worker needs to know.
-
-    Attributes:
-        service: the package, and how it is run.
-        run_root: private folder of the run; each worker has its own below it.
-        field: form field of files and pictures; None: the contract's.
-        mapping_rule: for CSV rows; None: the contract's schema.
-        max_item_bytes: the largest file that is read.
-        runner: how batches are run.
-    """
-
-    service: ServicePlan
-    run_root: Path
-    field: str | None
-    mapping_rule: Mapping[str, Any] | None
-    max_item_bytes: int
-    runner: RunnerOptions
-    log_level: str
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why a worker cannot start or go on."""
-
-    reason: str
 
 
 def make_runner(plan: WorkerPlan) -> BatchRunner:

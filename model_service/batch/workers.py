@@ -18,7 +18,7 @@ from model_service.batch.in_order import map_in_order
 from model_service.batch.items import Batch, BatchResult
 from model_service.batch.lines import failure_line
 from model_service.batch.outcome import CannotGoOn
-from model_service.batch.worker import Refusal, WorkerPlan
+from model_service.batch.worker_plan import Refusal, WorkerPlan
 from model_service.errors import PackageError
 
 _log = logging.getLogger(__name__)

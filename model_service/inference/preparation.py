@@ -112,7 +112,7 @@ def _modes(options: ServiceOptions, config: PackageConfig) -> tuple[Mode, Mode]:
         if wanted not in (None, "off") and not config.has_contract:
             problems = "; ".join(map(str, config.problems))
             raise PackageError(f"{flag} {wanted} asks for a contract, but there is none: {problems}")
-    for problem in config.problems:
+    for problem in config.problems if explicit != ("off", "off") else ():
         _log.warning("running without a contract where this is: %s", problem)
     modes = []
     for side, wanted, default in zip(("request", "response"), explicit, (Mode.STRICT, Mode.WARN), strict=True):

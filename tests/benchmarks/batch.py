@@ -137,10 +137,9 @@ def write_jpegs(folder: Path, count: int) -> None:
         Image.fromarray(pixels).save(folder / f"{number:05}.jpg", quality=85)
 
 
-def decode(path: Path) -> int:
+def decode(path: Path) -> None:
     with Image.open(path) as picture:
         picture.load()
-        return picture.width
 
 
 def decoding_rate(paths: list[Path]) -> float:
