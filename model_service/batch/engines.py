@@ -129,7 +129,8 @@ def _worker_plan(job: Job) -> WorkerPlan:
 
 @contextmanager
 def _tensor_results(job: Job, start: int) -> Iterator[Iterator[BatchResult]]:
-    from model_service.batch.tensors import TensorEngine, tensor_batches
+    from model_service.batch.tensor_batches import tensor_batches
+    from model_service.batch.tensors import TensorEngine
     from model_service.tfs.client import ModelServerClient
 
     options, backend = job.options, job.preparation.backend
