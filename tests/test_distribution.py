@@ -137,6 +137,10 @@ def test_only_web_and_client_know_http() -> None:
     assert outside(importers(HTTP, HTTP_STATUSES), "web/", "client/", "model_server/rest") == set()
 
 
+def test_only_evaluation_knows_scikit_learn_and_matplotlib() -> None:
+    assert outside(importers(("sklearn", "matplotlib")), "evaluation/") == set()
+
+
 ROOMS_BELOW = {
     "package": {"package"},
     "author": {"author", "package", "tfs"},
@@ -145,6 +149,7 @@ ROOMS_BELOW = {
     "backend": {"backend", "tfs"},
     "auth": {"auth"},
     "host": {"host"},
+    "evaluation": {"evaluation", "package"},
     "model_server": {"model_server", "host", "tfs"},
 }
 KNOWN_BY_ALL = {"errors", "idx", "telemetry", "settings", "log", "__init__", "__version__", "storage"}
