@@ -5,7 +5,7 @@
 configuration (``FSSPEC_S3_ENDPOINT_URL``, say) ranks above them. ``obs://`` is S3 whose endpoint must be set so.
 """
 
-from model_service.storage.faults import StorageError
+from model_service.storage.faults import StorageError, StorageUnavailable
 from model_service.storage.files import (
     describe_file,
     expand_glob,
@@ -20,6 +20,7 @@ from model_service.storage.stored_file import StoredFile
 
 __all__ = [
     "StorageError",
+    "StorageUnavailable",
     "StoredFile",
     "beside",
     "describe_file",

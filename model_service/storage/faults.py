@@ -1,24 +1,38 @@
-"""The one error of all storages."""
+"""The errors of all storages."""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import ENOENT
 
 from model_service.errors import ModelServiceError
+
+# What is wrong with the way to a file, or with this machine, and may be over later.
+_PASSING = frozenset(
+    {
+        *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBUSY),
+        *(errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN),
+    }
+)
+_NO_ANSWER_FROM_S3 = "botocore.exceptions.BotoCoreError"
 
 
 class StorageError(ModelServiceError):
     """A file or folder cannot be read or written; the message says which and why."""
 
 
+class StorageUnavailable(StorageError):
+    """The storage does not answer, or this machine has run out of something: it says nothing about the file."""
+
+
 @contextmanager
 def said_plainly(location: str, deed: str) -> Iterator[None]:
     """Turn whatever is raised in a ``with`` block into a StorageError that names the location.
 
-    Each storage library has errors of its own, of any class.
+    Each storage library has errors of its own, of any class. Those that say nothing about the file become
+    StorageUnavailable.
 
     Args:
         location: what was worked on.
@@ -29,12 +43,19 @@ def said_plainly(location: str, deed: str) -> Iterator[None]:
     except ModelServiceError:
         raise
     except Exception as error:
-        raise StorageError(f"{location}: cannot be {deed}: {_reason(error)}") from error
+        kind = StorageUnavailable if _is_passing(error) else StorageError
+        raise kind(f"{location}: cannot be {deed}: {_reason(error)}") from error
+
+
+def _is_passing(error: Exception) -> bool:
+    if isinstance(error, ConnectionError | TimeoutError) or getattr(error, "errno", None) in _PASSING:
+        return True
+    return any(f"{kind.__module__}.{kind.__qualname__}" == _NO_ANSWER_FROM_S3 for kind in type(error).__mro__)
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, FileNotFoundError):
-        return os.strerror(ENOENT)
+        return os.strerror(errno.ENOENT)
     return f"{type(error).__name__}: {error}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Iterator
@@ -129,7 +130,11 @@ def open_file(location: str) -> Iterator[io.BufferedReader[Any]]:
 
 def _open_url(location: str) -> _NamedFile:
     filesystem, path = remote.filesystem_of(location)
-    return _NamedFile(location, filesystem.open(path, "rb"), filesystem)
+    file = filesystem.open(path, "rb")
+    details = getattr(file, "details", None)
+    if isinstance(details, dict) and details.get("type") == "directory":  # which S3 would have us read as an empty file
+        raise StorageError(f"{location}: cannot be read: {os.strerror(errno.EISDIR)}")
+    return _NamedFile(location, file, filesystem)
 
 
 def read_whole(location: str, max_bytes: int) -> bytes:

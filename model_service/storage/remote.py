@@ -14,8 +14,8 @@ from model_service.storage.faults import StorageError, said_plainly
 from model_service.storage.locations import OBS_SCHEME, S3_SCHEMES, fixed_folder, url_of
 from model_service.storage.stored_file import StoredFile
 
-# Whichever of these attributes a storage has of a file, it changes when the file does.
-_VERSION_KEYS = ("ETag", "etag", "md5Hash", "md5", "checksum", "mtime", "LastModified", "last_modified", "CRC")
+# The first of these attributes that a storage has of a file: it changes when the file does.
+_VERSION_KEYS = ("ETag", "etag", "md5Hash", "md5", "checksum", "CRC", "mtime", "LastModified", "last_modified")
 _FILES_PER_UPLOAD = 1000
 _ZIP_SCHEME = "zip://"
 _OPEN_ARCHIVES = 4
@@ -104,7 +104,8 @@ def _in_order(location: str, base: str, found: dict[str, dict[str, Any]]) -> Ite
 
 def version_of(info: dict[str, Any]) -> str:
     """Return what changes with a file, out of its description."""
-    return " ".join([str(info.get("size")), *(f"{key}={info[key]}" for key in _VERSION_KEYS if key in info)])
+    key = next((key for key in _VERSION_KEYS if key in info), None)
+    return f"{info.get('size')} {info[key]}" if key else str(info.get("size"))
 
 
 def upload_folder(folder: Path, location: str) -> None:
