@@ -21,6 +21,7 @@ from model_service.batch.journal import FOLDER_NAME, Journal, discard, locked
 from model_service.batch.options import BatchOptions
 from model_service.batch.outcome import CannotGoOn, Outcome, TooManyFailures
 from model_service.batch.progress import CountingProgress, Progress
+from model_service.batch.ray_cluster import check_ray
 from model_service.batch.row_mapping import read_rule
 from model_service.batch.sources import open_source
 from model_service.errors import SettingsError
@@ -40,6 +41,8 @@ def run(options: BatchOptions) -> Outcome:
     """
     if options.format == "parquet":
         check_parquet()
+    if options.engine == "ray":
+        check_ray()
     folder = options.folder
     _check_places(options)
     journal_folder = folder / FOLDER_NAME

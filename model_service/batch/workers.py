@@ -57,7 +57,7 @@ class Worker:
         try:
             answer: object = self.lanes[0].recv()
         except (EOFError, OSError):
-            answer = Refusal(f"loading the package ends its process: a worker {self._ending()}")
+            answer = Refusal(f"a worker process {self._ending()} while it loaded the package")
         if isinstance(answer, Refusal):
             raise PackageError(answer.reason)
 
@@ -145,9 +145,15 @@ class LocalEngine:
         Raises:
             CannotGoOn: the run must stop.
         """
-        return map_in_order(self._run, batches, len(self._workers) * self._lanes_per_worker)
+        return map_in_order(self.run_one, batches, len(self._workers) * self._lanes_per_worker)
 
-    def _run(self, batch: Batch) -> BatchResult:
+    def run_one(self, batch: Batch) -> BatchResult:
+        """Run one batch; for up to as many threads at once as there are lanes, others wait.
+
+        Raises:
+            CannotGoOn: the run must stop.
+            PackageError: a worker that died cannot be replaced.
+        """
         number, lane = self._free_lanes.get()
         worker = self._workers[number]
         try:
