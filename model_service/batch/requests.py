@@ -84,7 +84,7 @@ class RequestMaker:
         try:
             content = read_whole(location, self._max_item_bytes)
         except StorageError as error:  # results name things as the input does, wherever it lies
-            raise StorageError(str(error).replace(location, source)) from error
+            raise type(error)(str(error).replace(location, source)) from error
         name = last_name(source)
         if name.lower().endswith(".json"):
             try:

@@ -14,6 +14,7 @@ _PASSING = frozenset(
     {
         *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBUSY),
         *(errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN),
+        *(errno.ECONNREFUSED, errno.ECONNRESET),
     }
 )
 _NO_ANSWER_FROM_S3 = "botocore.exceptions.BotoCoreError"
@@ -43,17 +44,25 @@ def said_plainly(location: str, deed: str) -> Iterator[None]:
     except ModelServiceError:
         raise
     except Exception as error:
-        kind = StorageUnavailable if _is_passing(error) else StorageError
-        raise kind(f"{location}: cannot be {deed}: {_reason(error)}") from error
+        outage = _outage(error)
+        kind = StorageError if outage is None else StorageUnavailable
+        raise kind(f"{location}: cannot be {deed}: {_reason(outage or error)}") from error
 
 
-def _is_passing(error: Exception) -> bool:
+def _outage(error: BaseException | None) -> BaseException | None:
+    """What of an error and its causes may be over later: a library may say "not found" because nobody answered."""
+    while error is not None and not _is_passing(error):
+        error = error.__cause__
+    return error
+
+
+def _is_passing(error: BaseException) -> bool:
     if isinstance(error, ConnectionError | TimeoutError) or getattr(error, "errno", None) in _PASSING:
         return True
     return any(f"{kind.__module__}.{kind.__qualname__}" == _NO_ANSWER_FROM_S3 for kind in type(error).__mro__)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, FileNotFoundError):
