@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 RUNTIME = ROOT / "model_service"
-# Installed under train/, a folder of single files that must not become a package itself.
-WITHOUT_INIT = {"model_training.scripts"}
+# Installed under train/, folders of single files that must not become packages themselves.
+WITHOUT_INIT = {"model_training.scripts", "model_training.scripts.bitahub"}
 
 HTTP = ("flask", "werkzeug", "granian", "multipart", "http", "urllib", "uvloop", "socketserver", "wsgiref")
 # http.HTTPStatus is a table of numbers, and numbers are what errors carry.
@@ -138,6 +138,10 @@ def test_only_web_and_client_know_http() -> None:
     assert outside(importers(HTTP, HTTP_STATUSES), "web/", "client/", "model_server/rest") == set()
 
 
+def test_only_evaluation_knows_scikit_learn_and_matplotlib() -> None:
+    assert outside(importers(("sklearn", "matplotlib")), "evaluation/") == set()
+
+
 ROOMS_BELOW = {
     "package": {"package"},
     "author": {"author", "package", "tfs"},
@@ -147,9 +151,10 @@ ROOMS_BELOW = {
     "auth": {"auth"},
     "batch": {"batch", "inference", "package", "tfs", "backend"},
     "host": {"host"},
+    "evaluation": {"evaluation", "package"},
     "model_server": {"model_server", "host", "tfs"},
 }
-KNOWN_BY_ALL = {"errors", "telemetry", "settings", "log", "__init__", "__version__", "storage"}
+KNOWN_BY_ALL = {"errors", "idx", "telemetry", "settings", "log", "__init__", "__version__", "storage"}
 
 
 @pytest.mark.parametrize("room", sorted(ROOMS_BELOW))
@@ -161,7 +166,7 @@ def test_rooms_stand_in_a_row_and_nothing_points_back(room: str) -> None:
                 assert parts[1] in ROOMS_BELOW[room] | KNOWN_BY_ALL, f"{path}: {name}"
 
 
-@pytest.mark.parametrize("module", ["errors.py", "telemetry.py"])
+@pytest.mark.parametrize("module", ["errors.py", "idx.py", "telemetry.py"])
 def test_what_is_known_by_all_knows_nobody(module: str) -> None:
     ours = {name for name in imports(RUNTIME / module) if is_below(name, ("model_service",))}
     assert {name for name in ours if not is_below(name, ("model_service.errors",))} == set()

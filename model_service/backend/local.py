@@ -22,44 +22,60 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.1
 
 
+class LocalSupervision:
+    """A model server that is being started; made by :func:`supervised`."""
+
+    def __init__(self, plan: BackendPlan, folder: Path, is_lazy: bool):
+        self._plan = plan
+        self._is_lazy = is_lazy
+        self._news: queue.Queue[str | None] = queue.Queue()
+        self._supervisor = Supervisor(
+            plan, folder, is_lazy, on_ready=lambda: self._news.put(None), on_fatal=self._news.put
+        )
+        self._supervisor.start()
+
+    def wait_until_ready(self, remote_patience_seconds: float = 60.0) -> None:
+        """Wait for the server; one that is lazy is not waited for.
+
+        Args:
+            remote_patience_seconds: how long a remote one is waited for; one of our own says when it cannot start.
+
+        Raises:
+            PackageError: it cannot be started, with its last words; or a remote one is not ready in time.
+        """
+        if self._is_lazy:
+            return
+        patience_seconds = remote_patience_seconds if self._plan.kind == REMOTE else None
+        began = time.monotonic()
+        while patience_seconds is None or time.monotonic() - began < patience_seconds:
+            try:
+                failure = self._news.get(timeout=_POLL_SECONDS)  # in short steps: else Ctrl-C would not be heard
+            except queue.Empty:
+                continue
+            if failure is not None:
+                raise PackageError(failure)
+            return
+        raise PackageError(_not_ready(self._plan, remote_patience_seconds))
+
+    def stop(self) -> None:
+        """Stop the server and wait until it has ended."""
+        self._supervisor.stop()
+
+
 @contextmanager
-def supervised(
-    plan: BackendPlan, folder: Path, is_lazy: bool = False, remote_patience_seconds: float = 60.0
-) -> Iterator[None]:
-    """Keep the model server of a plan running; the block is entered when it is ready, or at once when it is lazy.
+def supervised(plan: BackendPlan, folder: Path, is_lazy: bool = False) -> Iterator[LocalSupervision]:
+    """Keep the model server of a plan running for the length of a ``with`` block, which is entered at once.
 
     Args:
         plan: which one.
         folder: private folder for its state and as its working directory.
         is_lazy: start it only when somebody asks through a :class:`model_service.backend.link.BackendLink`.
-        remote_patience_seconds: how long a remote one is waited for; one of our own says itself that it cannot start.
-
-    Raises:
-        PackageError: it cannot be started, with its last words; or a remote one is not ready in time.
     """
-    patience_seconds = remote_patience_seconds if plan.kind == REMOTE else None
-    news: queue.Queue[str | None] = queue.Queue()
-    supervisor = Supervisor(plan, folder, is_lazy, on_ready=lambda: news.put(None), on_fatal=news.put)
-    supervisor.start()
+    supervision = LocalSupervision(plan, folder, is_lazy)
     try:
-        if not is_lazy:
-            failure = _wait(news, patience_seconds)
-            if failure is not None:
-                raise PackageError(failure or _not_ready(plan, remote_patience_seconds))
-        yield
+        yield supervision
     finally:
-        supervisor.stop()
-
-
-def _wait(news: queue.Queue[str | None], patience_seconds: float | None) -> str | None:
-    """Wait until it is ready: None. Else the reason why not, which is empty when the time is over."""
-    began = time.monotonic()
-    while patience_seconds is None or time.monotonic() - began < patience_seconds:
-        try:
-            return news.get(timeout=_POLL_SECONDS)  # in short steps: a wait without end would keep Ctrl-C out
-        except queue.Empty:
-            continue
-    return ""
+        supervision.stop()
 
 
 def _not_ready(plan: BackendPlan, patience_seconds: float) -> str:
@@ -94,7 +110,8 @@ def local_model_server(
         base.mkdir()
         (base / "1").symlink_to(saved_model.resolve(), target_is_directory=True)
         plan = choose_backend(backend, os.environ, SidecarOptions(folder, base, model_name))
-        with supervised(plan, folder):
+        with supervised(plan, folder) as server:
+            server.wait_until_ready()
             client = ModelServerClient(plan.target, model_name)
             try:
                 yield client

@@ -10,32 +10,29 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+from model_service.backend import launch
+from model_service.backend.launch import PR_SET_PDEATHSIG
 
 _log = logging.getLogger("model_service.sidecar")
 
 _LAST_LINES = 15
-_PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent(send_signal: int = signal.SIGTERM) -> Callable[[], None]:
-    """Return a function that, called in a child, has the kernel signal it when its parent's thread ends.
+def die_with_parent() -> None:
+    """Have the kernel send this process SIGTERM when the thread that started it ends. Does nothing beyond Linux.
 
-    Without it a supervisor killed with SIGKILL leaves its children running. Does nothing beyond Linux.
+    Without it a parent killed with SIGKILL leaves its children running.
     """
-    if not sys.platform.startswith("linux"):
-        return lambda: None
-    libc = ctypes.CDLL(None, use_errno=True)  # looked up before the fork
-
-    def ask_kernel() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, send_signal)
-
-    return ask_kernel
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 # Workers are forked by another thread of this process. One that were forked while a process is being started here
 # would inherit its pipes and keep them open: their reader, Popen itself included, would wait for the worker's end.
+# Popen takes no lock of the fork handlers here (it would with preexec_fn), so that the two cannot wait for each other.
 _fork_lock = threading.RLock()
 os.register_at_fork(before=_fork_lock.acquire, after_in_parent=_fork_lock.release, after_in_child=_fork_lock.release)
 
@@ -48,13 +45,12 @@ def start_process(command: Sequence[str], folder: Path, stderr: int | None) -> s
     """
     with _fork_lock:
         return subprocess.Popen(
-            command,
+            (sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), *command),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,  # Ctrl-C at the terminal is for us; we stop it when requests have ended
-            preexec_fn=die_with_parent(),
         )
 
 

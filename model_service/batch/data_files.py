@@ -51,27 +51,25 @@ class DataFiles:
             raise _unwritable(error, self._folder) from error
 
     def _take_up(self) -> None:
-        for path in self._folder.iterdir():
-            if path.name.endswith(_PARTIAL) and path.is_file():
-                self._open(path.name.removesuffix(_PARTIAL))
         records = self._journal.records
         for name in records[-1].ends if records else ():
-            final = self._folder / name
-            if name not in self._files and final.exists():  # killed while names were given
-                final.rename(self._folder / (name + _PARTIAL))
-                self._open(name)
+            partial, final = self._folder / (name + _PARTIAL), self._folder / name
+            if final.exists() and not partial.exists():  # killed while names were given
+                final.rename(partial)
+            if partial.exists():
+                self._files[name] = io.FileIO(partial, "r+")
         while records and not self._holds(records[-1], records[-2].ends if len(records) > 1 else {}):
             self._journal.drop_last()
         ends = records[-1].ends if records else {}
         for name, file in self._files.items():
             file.truncate(ends.get(name, 0))
             file.seek(0, os.SEEK_END)
-        self._open(self._lines_name)
+        self._file(self._lines_name)
 
-    def _open(self, name: str) -> io.FileIO:
+    def _file(self, name: str) -> io.FileIO:
+        """An open file; one that no record speaks of begins empty."""
         if name not in self._files:
-            path = self._folder / (name + _PARTIAL)
-            self._files[name] = io.FileIO(path, "r+" if path.exists() else "w+")
+            self._files[name] = io.FileIO(self._folder / (name + _PARTIAL), "w+")
         return self._files[name]
 
     def _holds(self, record: Record, before: Mapping[str, int]) -> bool:
@@ -94,7 +92,7 @@ class DataFiles:
         checksums: dict[str, int] = {}
         try:
             for name, content in self._contents(result):
-                file = self._open(name)
+                file = self._file(name)
                 written = content
                 while written:
                     written = written[file.write(written) :]
@@ -126,7 +124,7 @@ class DataFiles:
                     "--format jsonl"
                 )
             content = np.ascontiguousarray(array).tobytes()
-            yield name, memoryview(content if self._open(name).tell() else header + content)
+            yield name, memoryview(content if self._file(name).tell() else header + content)
 
     def _header(self, array: np.ndarray[Any, Any]) -> bytes:
         """The beginning of the .npy file that will hold all rows."""

@@ -95,9 +95,10 @@ def started_engine(job: Job, start: int) -> Iterator[Iterator[BatchResult]]:
     from model_service.batch.workers import LocalEngine
 
     with (
-        supervised(preparation.backend, preparation.backend_folder, preparation.is_lazy, options.patience),
-        LocalEngine(plan, _workers(options)) as engine,
+        supervised(preparation.backend, preparation.backend_folder, preparation.is_lazy) as server,
+        LocalEngine(plan, _workers(options)) as engine,  # workers load while the server starts
     ):
+        server.wait_until_ready(options.patience)
         yield engine.run(batches)
 
 
@@ -129,11 +130,13 @@ def _worker_plan(job: Job) -> WorkerPlan:
 
 @contextmanager
 def _tensor_results(job: Job, start: int) -> Iterator[Iterator[BatchResult]]:
-    from model_service.batch.tensors import TensorEngine, tensor_batches
+    from model_service.batch.tensor_batches import tensor_batches
+    from model_service.batch.tensors import TensorEngine
     from model_service.tfs.client import ModelServerClient
 
     options, backend = job.options, job.preparation.backend
-    with supervised(backend, job.preparation.backend_folder, remote_patience_seconds=options.patience):
+    with supervised(backend, job.preparation.backend_folder) as server:
+        server.wait_until_ready(options.patience)
         client = ModelServerClient(backend.target, backend.model_name)
         try:
             signature = client.read_signature(options.predict_timeout)

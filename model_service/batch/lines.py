@@ -24,19 +24,19 @@ def answer_line(index: int, source: str, answer: bytes) -> bytes:
 
 def failure_line(index: int, source: str, reason: str) -> bytes:
     """Make the line of an item without one."""
-    return b'%s, "error_message": %s}\n' % (_head(index, source, FAILED), _text(reason))
+    return b'%s, "error_message": %s}\n' % (_head(index, source, FAILED), json_text(reason))
 
 
 def _head(index: int, source: str, result: str) -> bytes:
-    return b'{"item": %d, "source": %s, "result": "%s"' % (index, _text(source), result.encode())
+    return b'{"item": %d, "source": %s, "result": "%s"' % (index, json_text(source), result.encode())
 
 
-def _text(text: str) -> bytes:
-    """As JSON text; file names that are no UTF-8 keep their bytes as escapes."""
+def json_text(value: Any) -> bytes:
+    """Return a value as JSON text; file names that are no UTF-8 keep their bytes as escapes."""
     try:
-        return _TEXT.encode(text).encode()
+        return _TEXT.encode(value).encode()
     except UnicodeEncodeError:
-        return json.dumps(text).encode()
+        return json.dumps(value).encode()
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

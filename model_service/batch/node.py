@@ -108,9 +108,10 @@ def _engine(plan: NodePlan, run_root: Path) -> Iterator[LocalEngine]:
     worker_plan = replace(plan.worker, service=preparation.plan, run_root=run_root)
     patience_seconds = plan.worker.runner.patience_seconds
     with (
-        supervised(preparation.backend, preparation.backend_folder, preparation.is_lazy, patience_seconds),
+        supervised(preparation.backend, preparation.backend_folder, preparation.is_lazy) as server,
         LocalEngine(worker_plan, plan.workers) as engine,
     ):
+        server.wait_until_ready(patience_seconds)
         yield engine
 
 

@@ -17,7 +17,7 @@ from model_service.inference.images import refuse_bomb
 from model_service.inference.pipeline import RequestData
 from model_service.package.config import PackageConfig
 from model_service.package.schema import FILE_MARKER
-from model_service.storage import StorageError, read_whole
+from model_service.storage import StorageError, last_name, read_whole
 
 _DEFAULT_FIELD = "images"
 
@@ -46,7 +46,7 @@ class RequestMaker:
         files = [name for name, kind in properties.items() if kind.get("const") == FILE_MARKER]
         self._field = field or (files[0] if len(files) == 1 else _DEFAULT_FIELD)
         self._takes_pictures = bool(files) or schema is None
-        self._only_property = next(iter(properties)) if len(properties) == 1 and not files else None
+        self._only_property = next(iter(properties)) if len(properties) == 1 else None
         self._rule = mapping_rule if mapping_rule is not None else _declared_rule(config)
         self._rows: RowMapping | None = None
         self._max_item_bytes = max_item_bytes
@@ -65,9 +65,9 @@ class RequestMaker:
         if isinstance(content, RowContent):
             return self._row_request(item.source, content.row)
         if isinstance(content, CellsContent):
-            return RequestData(self.row_mapping().request(content.cells))
+            return _json_request(self.row_mapping().request(content.cells))
         if isinstance(content, ValueContent):
-            return RequestData(content.value)
+            return _json_request(content.value)
         raise BadRequest(content.reason)
 
     def row_mapping(self) -> RowMapping:
@@ -84,22 +84,29 @@ class RequestMaker:
         try:
             content = read_whole(location, self._max_item_bytes)
         except StorageError as error:  # results name things as the input does, wherever it lies
-            raise StorageError(str(error).replace(location, source)) from error
-        name = source.rstrip("/").rsplit("/", 1)[-1]
+            raise type(error)(str(error).replace(location, source)) from error
+        name = last_name(source)
         if name.lower().endswith(".json"):
             try:
-                return RequestData(json.loads(content))
+                return _json_request(json.loads(content))
             except (ValueError, RecursionError) as error:
                 raise BadRequest(f"not JSON: {error}") from error
         refuse_bomb(content, name, self._max_image_pixels)
         return RequestData({self._field: {name: BytesIO(content)}})
 
     def _row_request(self, source: str, row: np.ndarray[Any, Any]) -> RequestData:
-        if self._takes_pictures and (_is_picture(row) or self._only_property is None):
-            name = source.rsplit("/", 1)[-1].replace("#", "-") + ".png"
+        if self._takes_pictures:
+            name = source.replace("#", "-") + ".png"
             return RequestData({self._field: {name: _as_png(row)}})
         value = row.tolist()
         return RequestData(value if self._only_property is None else {self._only_property: value})
+
+
+def _json_request(value: Any) -> RequestData:
+    """As by HTTP: the original runtime took a falsy JSON body for none."""
+    if not value:
+        raise BadRequest(f"no usable input: {json.dumps(value)}")
+    return RequestData(value)
 
 
 def _declared_rule(config: PackageConfig) -> Mapping[str, Any] | None:
@@ -113,17 +120,14 @@ def _declared_rule(config: PackageConfig) -> Mapping[str, Any] | None:
     return rule if isinstance(rule, dict) and ("properties" in rule or "items" in rule) else None
 
 
-def _is_picture(row: np.ndarray[Any, Any]) -> bool:
-    return row.dtype == np.uint8 and (row.ndim == 2 or (row.ndim == 3 and row.shape[2] in (3, 4)))
-
-
 def _as_png(row: np.ndarray[Any, Any]) -> BytesIO:
-    if not _is_picture(row):
+    picture = row[:, :, 0] if row.ndim == 3 and row.shape[2] == 1 else row
+    if row.dtype != np.uint8 or not (picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] in (3, 4))):
         raise BadRequest(
             f"a row of {row.dtype} with shape {list(row.shape)} is no picture; uint8 [height, width] or "
-            "[height, width, 3] is. With --tensors rows go to the model as they are"
+            "[height, width, 1, 3 or 4] is. With --tensors rows go to the model as they are"
         )
     png = BytesIO()
-    Image.fromarray(row).save(png, "PNG", compress_level=1)
+    Image.fromarray(picture).save(png, "PNG", compress_level=1)
     png.seek(0)
     return png

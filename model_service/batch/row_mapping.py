@@ -7,6 +7,8 @@ index the columns are taken in the order of the leaves.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from model_service.errors import BadRequest, SettingsError
 from model_service.package.schema import FILE_TYPE, child_pointer
 
 _LEFT_OUT: Any = object()  # JSON has no such value
+# A decimal number as spreadsheets write it; Python would also take "1_0", "nan" and digits of other scripts.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_MAX_DIGITS = 4300  # Python refuses to convert longer integers
 Build = Callable[[Sequence[str]], Any]
 
 
@@ -32,14 +37,11 @@ class RowMapping:
         if rule is None:
             self._build: Build = lambda row: [_as_number(text) for text in row]
             return
-        leaves = list(_leaves(rule, ""))
-        if not leaves:
-            raise SettingsError("the mapping rule has no leaf of type string, number, integer or boolean")
-        has_indexes = any("index" in leaf for _, leaf in leaves)
-        columns = {
-            pointer: leaf.get("index") if has_indexes else position for position, (pointer, leaf) in enumerate(leaves)
-        }
-        self._build = _builder(rule, "", columns)
+        try:
+            leaves = list(_leaves(rule, ""))
+            self._build = _builder(rule, "", _columns(leaves))
+        except RecursionError as error:
+            raise SettingsError("the mapping rule nests too deeply") from error
 
     def request(self, row: Sequence[str]) -> Any:
         """Make the request of one row.
@@ -68,12 +70,28 @@ def read_rule(path: Path) -> Mapping[str, Any]:
     return rule
 
 
+def _columns(leaves: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, int]:
+    """The column of each leaf by the leaf's pointer; a leaf whose index is none is left out, as the platform does."""
+    if not leaves or leaves[0][0] == "":
+        raise SettingsError("the mapping rule has no leaf of type string, number, integer or boolean")
+    if all("index" not in leaf for _, leaf in leaves):
+        return {pointer: position for position, (pointer, _) in enumerate(leaves)}
+    columns = {}
+    for pointer, leaf in leaves:
+        index = leaf.get("index")
+        if isinstance(index, int) and not isinstance(index, bool) and index >= 0:
+            columns[pointer] = index
+    if not columns:
+        raise SettingsError("the mapping rule uses no column: no index is a whole number from 0 on")
+    return columns
+
+
 def _leaves(schema: Any, pointer: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The leaves below a schema with their pointers, in the order they are written in."""
     if not isinstance(schema, dict):
         raise SettingsError(f"the mapping rule at {pointer or 'its top level'}: must be an object")
     if "properties" in schema:
-        for name, child in schema["properties"].items():
+        for name, child in _properties(schema, pointer).items():
             yield from _leaves(child, child_pointer(f"{pointer}/properties", name))
     elif "items" in schema:
         yield from _leaves(_only_item(schema, pointer), f"{pointer}/items")
@@ -81,6 +99,13 @@ def _leaves(schema: Any, pointer: str) -> Iterator[tuple[str, Mapping[str, Any]]
         raise SettingsError(f"the mapping rule at {pointer}: a column of a CSV row cannot become a file")
     elif schema.get("type") not in ("object", "array"):
         yield pointer, schema
+
+
+def _properties(schema: Mapping[str, Any], pointer: str) -> Mapping[str, Any]:
+    properties = schema["properties"]
+    if not isinstance(properties, dict):
+        raise SettingsError(f"the mapping rule at {pointer}/properties: must be an object")
+    return properties
 
 
 def _only_item(schema: Mapping[str, Any], pointer: str) -> Any:
@@ -92,7 +117,7 @@ def _only_item(schema: Mapping[str, Any], pointer: str) -> Any:
     return items
 
 
-def _builder(schema: Mapping[str, Any], pointer: str, columns: Mapping[str, Any]) -> Build:
+def _builder(schema: Mapping[str, Any], pointer: str, columns: Mapping[str, int]) -> Build:
     if "properties" in schema:
         builders = {
             name: _builder(child, child_pointer(f"{pointer}/properties", name), columns)
@@ -103,7 +128,7 @@ def _builder(schema: Mapping[str, Any], pointer: str, columns: Mapping[str, Any]
         element = _builder(_only_item(schema, pointer), f"{pointer}/items", columns)
         return lambda row: [value for value in [element(row)] if value is not _LEFT_OUT]
     column = columns.get(pointer)
-    if not isinstance(column, int) or isinstance(column, bool) or column < 0:  # the platform leaves such a leaf out
+    if column is None:
         return lambda row: _LEFT_OUT
     return lambda row: _leaf_value(row, column, schema.get("type"))
 
@@ -125,9 +150,9 @@ def _leaf_value(row: Sequence[str], column: int, kind: object) -> Any:
 
 def _as_number(text: str) -> int | float | str:
     """A number where the text is one; else the text, which the contract then refuses with a pointer."""
-    for parse in (int, float):
-        try:
-            return parse(text)
-        except ValueError:
-            continue
-    return text
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None or len(text) > _MAX_DIGITS:
+        return text
+    is_whole = match[2] is None and "." not in match[1]
+    number = int(text) if is_whole else float(text)
+    return number if math.isfinite(number) else text

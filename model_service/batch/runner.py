@@ -19,6 +19,7 @@ from model_service.errors import BackendUnavailable, DeadlinePassed
 from model_service.inference.assembly import AssembledService
 from model_service.inference.coalescer import Coalescer
 from model_service.inference.json_types import JsonValue, encode_json
+from model_service.storage import StorageUnavailable
 from model_service.tfs.patience import call_patiently
 
 _SHOWN_FAILURES = 10
@@ -120,16 +121,13 @@ class BatchRunner:
         return answer_line(item.index, item.source, answer), ""
 
     def _answer(self, item: Item) -> JsonValue:
-        """Run one item; again when a package that calls the model server by itself finds it away."""
+        """Run one item; again while its storage is away, or the model server that the package calls by itself."""
         deadline = time.monotonic() + self._options.patience_seconds
         while True:
-            request = self._requests.request(item)  # anew each time: what a request holds may have been read
-            try:
-                return self._pipeline.run(request).value
-            except BackendUnavailable:
+            try:  # the request is made anew each time: what it holds is read by the hooks, and not kept here
+                return self._pipeline.run(self._requests.request(item)).value
+            except (BackendUnavailable, StorageUnavailable) as error:
                 if self._fault or time.monotonic() >= deadline:
-                    self._stop_for(
-                        f"the model server was not reachable for {self._options.patience_seconds:g} s (--patience)"
-                    )
+                    self._stop_for(f"{error}, for {self._options.patience_seconds:g} s (--patience)")
                     raise
-                time.sleep(_PAUSE_SECONDS)
+            time.sleep(_PAUSE_SECONDS)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -15,21 +14,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from model_service.batch.array_files import ArrayHeader, open_arrays
-from model_service.batch.items import BrokenContent, CellsContent, Content, FileContent, Item, RowContent, ValueContent
+from model_service.batch.items import CellsContent, FileContent, Item, RowContent
+from model_service.batch.line_source import LineSource, manifest_reader, read_json_line
+from model_service.batch.text_lines import MAX_LINE_BYTES, numbered_lines
+from model_service.batch.unpacked import open_unpacked
 from model_service.errors import SettingsError
-from model_service.storage import (
-    StoredFile,
-    describe_file,
-    expand_glob,
-    has_wildcard,
-    is_folder,
-    is_url,
-    list_files,
-    open_file,
-)
+from model_service.storage import StoredFile, describe_file, expand_glob, has_wildcard, is_folder, list_files
 
-_MAX_LINE_BYTES = 64 * 1024 * 1024
 _ROWS_PER_READ = 64
+_BYTES_PER_READ = 1 << 24
 
 
 class Source(Protocol):
@@ -53,8 +46,8 @@ def open_source(
     """Find out what a location is, and count its items.
 
     Args:
-        location: a folder, a pattern, or a file: IDX and .npy (also as .gz), .npz, .csv, .jsonl, .manifest; a path or
-            a URL.
+        location: a folder, a pattern, or a file: IDX, .npy, .npz, .csv, .jsonl, .manifest; a path or a URL. All but
+            .npz may be packed with gzip.
         spool: where the list of a folder's files is kept.
         csv_has_header: the first row of a CSV file holds names.
         announce: called now and then with how many items were counted.
@@ -77,16 +70,16 @@ def _open(location: str, spool: Path, csv_has_header: bool, announce: Callable[[
     file = describe_file(location)
     kind = file.name.removesuffix(".gz").rsplit(".", 1)[-1].lower()
     if kind == "manifest":
-        return LineSource(file, _manifest_content(location), announce)
+        return LineSource(file, manifest_reader(location), f"manifest at {location}", announce)
     if kind in ("jsonl", "ndjson"):
-        return LineSource(file, _json_content, announce)
+        return LineSource(file, read_json_line, "JSON lines", announce)
     if kind == "csv":
         return CsvSource(file, csv_has_header, announce)
     if kind in ("npy", "npz") or kind.endswith("ubyte") or kind == "idx":
         return ArraySource(file)
     raise SettingsError(
         f"--input {location}: must be a folder, a pattern, or a file called *.manifest, *.jsonl, *.csv, *.npy, *.npz, "
-        "*.idx or *ubyte (IDX); IDX and .npy also as .gz"
+        "*.idx or *ubyte (IDX); all but *.npz also as *.gz"
     )
 
 
@@ -99,7 +92,7 @@ class FileSource:
         self.count = 0
         with spool.open("w", encoding="ascii") as lines:
             for file in files:
-                digest.update(f"{file.name}\0{file.version}\0".encode("utf-8", "surrogateescape"))
+                digest.update(_as_bytes(f"{file.name}\0{file.version}\0"))
                 lines.write(json.dumps([file.name, file.location]) + "\n")
                 self.count += 1
                 announce(self.count)
@@ -113,100 +106,62 @@ class FileSource:
                 yield Item(index, name, FileContent(location))
 
 
-class LineSource:
-    """Lines of a text file, each an item; empty lines are none.
+class CsvSource:
+    """Rows of a CSV file, each an item: a list of texts.
 
     Args:
-        file: the file.
-        read: makes an item's name and content of a line that was parsed as JSON.
+        file: the file; packed with gzip or not.
+        has_header: the first row holds names and is none.
+        announce: called now and then with how many items were counted.
+
+    Raises:
+        SettingsError: it is no CSV.
     """
-
-    def __init__(
-        self, file: StoredFile, read: Callable[[str, Any], tuple[str, Content]], announce: Callable[[int], None]
-    ):
-        self._file = file
-        self._read = read
-        digest = hashlib.sha256()
-        self.count = 0
-        with open_file(file.location) as content:
-            for _, line in _lines(content):
-                digest.update(line)
-                self.count += 1
-                announce(self.count)
-        self.fingerprint = digest.hexdigest()
-
-    def items(self, start: int) -> Iterator[Item]:
-        """Read the items from index ``start`` on."""
-        with open_file(self._file.location) as content:
-            for index, (number, line) in enumerate(islice(_lines(content), start, None), start):
-                yield Item(index, *self._item(number, line))
-
-    def _item(self, number: int, line: bytes) -> tuple[str, Content]:
-        name = f"{self._file.name}#{number}"
-        try:
-            return self._read(name, json.loads(line.decode("utf-8-sig")))
-        except (ValueError, RecursionError) as error:
-            return name, BrokenContent(f"{self._file.name}, line {number}: not JSON: {error}")
-
-
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Number and content of every line that is not empty."""
-    number = 0
-    while line := file.readline(_MAX_LINE_BYTES):
-        number += 1
-        if line.strip():
-            yield number, line
-
-
-def _json_content(name: str, value: Any) -> tuple[str, Content]:
-    return name, ValueContent(value)
-
-
-def _manifest_content(manifest: str) -> Callable[[str, Any], tuple[str, Content]]:
-    """Read lines of a ModelArts manifest: ``source`` names one file; a relative one lies beside the manifest."""
-    folder = manifest.rpartition("/")[0]
-
-    def read(name: str, value: Any) -> tuple[str, Content]:
-        # Old manifests of the platform have a blank after the key.
-        fields = {key.strip(): entry for key, entry in value.items()} if isinstance(value, dict) else {}
-        source = fields.get("source")
-        if not isinstance(source, str) or not source:
-            return name, BrokenContent(f"{name}: a line of a manifest needs the text field source")
-        if is_url(source) or source.startswith("/"):
-            return source, FileContent(source)
-        return source, FileContent(f"{folder}/{source}" if folder else source)
-
-    return read
-
-
-class CsvSource:
-    """Rows of a CSV file, each an item: a list of texts."""
 
     def __init__(self, file: StoredFile, has_header: bool, announce: Callable[[int], None]):
         self._file = file
         self._has_header = has_header
-        self.fingerprint = file.version
+        digest = hashlib.sha256(_as_bytes(f"csv\0{file.name}\0"))
         self.count = 0
-        for _ in self._rows():
+        for _ in self._rows(digest.update):
             self.count += 1
             announce(self.count)
+        self.fingerprint = digest.hexdigest()
 
     def items(self, start: int) -> Iterator[Item]:
-        """Read the items from index ``start`` on."""
-        for index, (number, row) in enumerate(islice(self._rows(), start, None), start):
-            yield Item(index, f"{self._file.name}#{number}", CellsContent(tuple(row)))
+        """Read the items from index ``start`` on.
 
-    def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        with open_file(self._file.location) as content, io.TextIOWrapper(content, "utf-8-sig", newline="") as text:
-            reader = csv.reader(text)
+        Raises:
+            SettingsError: it has changed since it was counted.
+        """
+        index = start
+        for number, row in islice(self._rows(), start, self.count):
+            yield Item(index, f"{self._file.name}#{number}", CellsContent(tuple(row)))
+            index += 1
+        if index < self.count:
+            raise SettingsError(f"{self._file.location}: has become shorter while it was read")
+
+    def _rows(self, hear: Callable[[bytes], object] = lambda content: None) -> Iterator[tuple[int, list[str]]]:
+        """Number of the last line and cells of every row."""
+        with open_unpacked(self._file.location) as content:
+            reader = csv.reader(self._lines(content, hear), strict=True)
             try:
                 if self._has_header:
                     next(reader, None)
                 for row in reader:
                     if row:
                         yield reader.line_num, row
-            except (csv.Error, UnicodeDecodeError) as error:
-                raise SettingsError(f"{self._file.location}, line {reader.line_num + 1}: no CSV: {error}") from error
+            except csv.Error as error:
+                raise SettingsError(f"{self._file.location}, line {reader.line_num}: no CSV: {error}") from error
+
+    def _lines(self, content: BinaryIO, hear: Callable[[bytes], object]) -> Iterator[str]:
+        for number, line in numbered_lines(content, hear):
+            if line is None:
+                raise SettingsError(f"{self._file.location}, line {number}: longer than {MAX_LINE_BYTES} bytes")
+            try:
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise SettingsError(f"{self._file.location}, line {number}: not UTF-8: {error}") from error
 
 
 class ArraySource:
@@ -218,9 +173,11 @@ class ArraySource:
 
     def __init__(self, file: StoredFile):
         self._file = file
-        self.fingerprint = file.version
+        self.fingerprint = f"{file.name} {file.version}"
         with open_arrays(file.location) as readers:
             self.headers: dict[str | None, ArrayHeader] = {name: reader.header for name, reader in readers.items()}
+            for reader in readers.values():
+                reader.check_length()
         self.count = next(iter(self.headers.values())).shape[0]
 
     def items(self, start: int) -> Iterator[Item]:
@@ -230,7 +187,9 @@ class ArraySource:
                 f"{self._file.location}: holds the arrays {', '.join(map(str, self.headers))}; a hook takes one. "
                 "Use --tensors to feed the model's inputs with them"
             )
-        for first, arrays in self.row_blocks(start, _ROWS_PER_READ):
+        (header,) = self.headers.values()
+        rows_per_read = max(1, min(_ROWS_PER_READ, _BYTES_PER_READ // max(1, header.row_bytes)))
+        for first, arrays in self.row_blocks(start, rows_per_read):
             (rows,) = arrays.values()
             for offset, row in enumerate(rows):
                 yield Item(first + offset, self.name_of(first + offset), RowContent(row))
@@ -247,3 +206,8 @@ class ArraySource:
     def name_of(self, index: int) -> str:
         """What a row is called in the output."""
         return f"{self._file.name}#{index}"
+
+
+def _as_bytes(text: str) -> bytes:
+    """For digests; names that are no UTF-8 keep their bytes."""
+    return text.encode("utf-8", "surrogateescape")

@@ -42,7 +42,7 @@ def make_runner(plan: WorkerPlan) -> BatchRunner:
 
 def main(argv: Sequence[str]) -> int:
     """Serve the sockets whose descriptors are named until they are closed at the other end."""
-    die_with_parent()()
+    die_with_parent()
     os.dup2(2, 1)  # what the author's code prints must not mix with what the command prints
     connections = [Connection(int(descriptor)) for descriptor in argv]
     first = connections[0]

@@ -10,10 +10,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from types import TracebackType
 
-from model_service.backend.process import die_with_parent
 from model_service.batch.in_order import map_in_order
 from model_service.batch.items import Batch, BatchResult
 from model_service.batch.lines import failure_line
@@ -31,11 +31,7 @@ class WorkerDied(Exception):
 
 
 class Worker:
-    """One worker process and its lanes, each of which carries one batch at a time.
-
-    Raises:
-        PackageError: it cannot load the package.
-    """
+    """One worker process and its lanes, each of which carries one batch at a time; it begins to load the package."""
 
     def __init__(self, plan: WorkerPlan, lanes: int):
         pairs = [socket.socketpair() for _ in range(lanes)]
@@ -45,18 +41,24 @@ class Worker:
             stdin=subprocess.DEVNULL,
             pass_fds=theirs,
             start_new_session=True,  # Ctrl-C at the terminal is for us
-            preexec_fn=die_with_parent(),
         )
         self.lanes = [Connection(pair[0].detach()) for pair in pairs]
         for _, other in pairs:
             other.close()
+        with suppress(OSError):  # one that has ended already is noticed when it is waited for
+            self.lanes[0].send(plan)
+
+    def wait_until_loaded(self) -> None:
+        """Wait until it has loaded the package.
+
+        Raises:
+            PackageError: it cannot.
+        """
         try:
-            answer = self._exchange(0, plan)
-        except WorkerDied as death:
-            self.close()
-            raise PackageError(f"a worker process {death} while it loaded the package") from death
+            answer: object = self.lanes[0].recv()
+        except (EOFError, OSError):
+            answer = Refusal(f"a worker process {self._ending()} while it loaded the package")
         if isinstance(answer, Refusal):
-            self.close()
             raise PackageError(answer.reason)
 
     def run(self, lane: int, batch: Batch) -> BatchResult:
@@ -114,15 +116,25 @@ class LocalEngine:
         self._free_lanes: queue.Queue[tuple[int, int]] = queue.Queue()
         self._workers: list[Worker] = []
         self._replacing = threading.Lock()
-        for number in range(workers):
-            self._workers.append(Worker(plan, self._lanes_per_worker))
-            for lane in range(self._lanes_per_worker):
+        try:
+            for _ in range(workers):
+                self._workers.append(Worker(plan, self._lanes_per_worker))
+            for worker in self._workers:
+                worker.wait_until_loaded()
+        except BaseException:
+            self._close()
+            raise
+        for lane in range(self._lanes_per_worker):
+            for number in range(workers):
                 self._free_lanes.put((number, lane))
 
     def __enter__(self) -> LocalEngine:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._close()
+
+    def _close(self) -> None:
         self._is_closing = True
         for worker in self._workers:
             worker.close()
@@ -161,6 +173,7 @@ class LocalEngine:
             if self._workers[number] is dead and not self._is_closing:
                 dead.close()
                 self._workers[number] = Worker(self._plan, self._lanes_per_worker)
+                self._workers[number].wait_until_loaded()
 
     def _run_apart(self, batch: Batch) -> BatchResult:
         """Run a batch in a worker of its own; if that dies too, item by item, to find out which one it is."""
@@ -179,6 +192,7 @@ class LocalEngine:
     def _run_once(self, batch: Batch) -> BatchResult:
         worker = Worker(self._plan, 1)
         try:
+            worker.wait_until_loaded()
             return worker.run(0, batch)
         finally:
             worker.close()

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from model_service.client.http import Client, Reply, read_upload
+from model_service.client.http import Client
 from model_service.client.local import package_file_field, serve_package
+from model_service.client.reply import Reply
 from model_service.errors import ModelServiceError
 from model_service.settings import positive_seconds
 
@@ -55,11 +56,12 @@ def _predict(url: str, field: str, arguments: argparse.Namespace) -> int:
 
 
 def _send(client: Client, path: Path, field: str) -> Reply:
-    upload = read_upload(path, field)
     if path.suffix != ".json":
-        return client.predict_files([upload])
+        return client.send(files={field: path})
     try:
-        return client.predict_json(json.loads(upload[2]))
+        return client.send(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise ModelServiceError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise ModelServiceError(f"{path}: not JSON: {error}") from error
 

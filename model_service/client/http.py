@@ -3,53 +3,40 @@
 from __future__ import annotations
 
 import http.client
-import json
-import mimetypes
-import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+from model_service.client.form import Files, Form, encode
+from model_service.client.many import DEFAULT_PATIENCE_SECONDS, Crew
+from model_service.client.reply import AnswerTimedOut, Reply, ServiceUnreachable
 from model_service.errors import ModelServiceError
 
-
-class ServiceUnreachable(ModelServiceError):
-    """The service does not answer."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What the service answered.
-
-    Attributes:
-        status: HTTP status.
-        headers: lower-case names.
-        body: the raw body.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        """Parse the body.
-
-        Raises:
-            json.JSONDecodeError: it is no JSON.
-        """
-        return json.loads(self.body)
+_NOTHING: Any = object()
 
 
 class Client:
     """Talks to the service at ``url`` over one kept connection. Not safe to share between threads.
 
+    ::
+
+        with Client("http://127.0.0.1:8080/") as client:
+            client.predict({"numbers": [1, 2]})                            # a JSON body
+            client.predict(files={"images": "digit.png"})                  # an upload
+            client.predict(files={"images": ["a.png", "b.png"]}, fields={"side": "left"})
+            for answer in client.predict_many(Form({"images": path}) for path in paths):
+                ...
+
     Args:
         url: ``http://host:port/path`` or ``https://...``; requests go to its path.
         token: sent as ``X-Auth-Token``.
         timeout_seconds: for connecting and for each answer.
+
+    Raises:
+        ModelServiceError: ``url`` is none.
     """
 
     def __init__(self, url: str, token: str | None = None, timeout_seconds: float = 60.0):
@@ -63,8 +50,11 @@ class Client:
         make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = make(parts.hostname, port, timeout=timeout_seconds)
         self._url = url
+        self._token = token
+        self._timeout_seconds = timeout_seconds
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._headers = {"X-Auth-Token": token} if token else {}
+        self._is_aborted = False
 
     def __enter__(self) -> Client:
         return self
@@ -76,6 +66,78 @@ class Client:
         """Close the connection."""
         self._connection.close()
 
+    def predict(
+        self, data: Any = _NOTHING, *, files: Files | None = None, fields: Mapping[str, str] | None = None
+    ) -> Any:
+        """Ask for one prediction.
+
+        Args:
+            data: a JSON value (NumPy arrays are sent as lists), or a :class:`Form`.
+            files: instead of ``data``: uploads by form field, each a path, bytes, a binary file object, a Pillow image,
+                a pair of file name and content, or a list of these.
+            fields: instead of ``data``, or beside ``files``: texts by form field.
+
+        Returns:
+            The answer as parsed from JSON.
+
+        Raises:
+            PredictionFailed: the service answered with another status than 200; it says why.
+            ServiceUnreachable: the service does not answer; :class:`AnswerTimedOut` if not in time.
+            InputUnusable: the input cannot be sent.
+        """
+        return self.send(data, files=files, fields=fields).answer()
+
+    def predict_many(
+        self,
+        items: Iterable[Any],
+        concurrency: int = 8,
+        on_progress: Callable[[int, int], None] | None = None,
+        patience_seconds: float = DEFAULT_PATIENCE_SECONDS,
+    ) -> Iterator[Any]:
+        """Ask for a prediction for each item, several at a time; results come in the order of the items.
+
+        ``items`` is read only a little ahead of the results, so it may be endless. Each of ``concurrency`` threads
+        keeps a connection of its own. Closing the iterator gives up what is on its way.
+
+        Args:
+            items: JSON values or :class:`Form` objects, as :meth:`predict` takes them.
+            concurrency: how many requests the service gets at once.
+            on_progress: called before each result with the number of results so far and of failures among them.
+            patience_seconds: for how long an item is sent again while the service refuses with 503 (``Retry-After`` is
+                heeded) or cannot be reached. When the service has been away for that long, further items fail at once
+                until it answers again. A request without an answer in time is not sent again.
+
+        Yields:
+            The answer as parsed from JSON; or, of an item that failed, the error that :meth:`predict` would have
+            raised, which is always a :class:`ModelServiceError`.
+
+        Raises:
+            ValueError: ``concurrency`` is less than 1.
+        """
+        crew = Crew(self._another, concurrency, patience_seconds)
+        return crew.run(items, on_progress or (lambda done, failed: None))
+
+    def send(
+        self, data: Any = _NOTHING, *, files: Files | None = None, fields: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send what :meth:`predict` takes and return the reply as it is, whatever its status.
+
+        Raises:
+            ServiceUnreachable: the service does not answer; :class:`AnswerTimedOut` if not in time.
+            InputUnusable: the input cannot be sent.
+        """
+        if (data is _NOTHING) == (files is None and fields is None):
+            raise TypeError("give either data, or files and fields")
+        return self.post(*encode(Form(files or {}, fields or {}) if data is _NOTHING else data))
+
+    def post(self, body: bytes, content_type: str) -> Reply:
+        """Send a body as it is.
+
+        Raises:
+            ServiceUnreachable: the service does not answer; :class:`AnswerTimedOut` if not in time.
+        """
+        return self._send("POST", self._path, body, {"Content-Type": content_type})
+
     def get(self, path: str) -> Reply:
         """Get a path of the same service, for example ``/ready``.
 
@@ -84,35 +146,44 @@ class Client:
         """
         return self._send("GET", path, None, {})
 
-    def predict_json(self, value: Any) -> Reply:
-        """Post a JSON value.
+    def abort(self) -> None:
+        """Make the request that another thread is waiting for fail at once, and all later ones."""
+        self._is_aborted = True
+        sock = self._connection.sock
+        if sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # TLS' own would wait for the other side
 
-        Raises:
-            ServiceUnreachable: no answer.
-        """
-        return self._send("POST", self._path, json.dumps(value).encode(), {"Content-Type": "application/json"})
-
-    def predict_files(self, files: Sequence[tuple[str, str, bytes]], fields: Mapping[str, str] | None = None) -> Reply:
-        """Post a form.
-
-        Args:
-            files: (field name, file name, content) each.
-            fields: text fields by name.
-
-        Raises:
-            ServiceUnreachable: no answer.
-        """
-        body, content_type = encode_form(files, fields or {})
-        return self._send("POST", self._path, body, {"Content-Type": content_type})
+    def _another(self) -> Client:
+        return Client(self._url, self._token, self._timeout_seconds)
 
     def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+        was_open = self._connection.sock is not None
         try:
-            is_whole = self._request(method, path, body, {**self._headers, **headers})
-            response = self._connection.getresponse()
-            content = response.read()
+            try:
+                return self._exchange(method, path, body, headers)
+            except (http.client.RemoteDisconnected, ConnectionResetError):
+                if not was_open or self._is_aborted:
+                    raise
+            # A kept connection may have been closed while it was idle, which is noticed only now.
+            self._connection.close()
+            return self._exchange(method, path, body, headers)
         except (OSError, http.client.HTTPException) as error:
+            is_sent = self._connection.sock is not None
             self._connection.close()  # the next request opens it anew
+            if isinstance(error, TimeoutError) and is_sent:
+                told = f"{self._url}: timed out: no answer for {self._timeout_seconds:g} s"
+                raise AnswerTimedOut(told) from error
             raise ServiceUnreachable(f"{self._url}: {type(error).__name__}: {error}") from error
+
+    def _exchange(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+        if self._connection.sock is None:
+            self._connection.connect()
+        if self._is_aborted:  # looked at now that there is a socket: who aborts either finds it or is seen here
+            raise ConnectionAbortedError("given up")
+        is_whole = self._request(method, path, body, {**self._headers, **headers})
+        response = self._connection.getresponse()
+        content = response.read()
         if not is_whole:
             self._connection.close()
         return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
@@ -124,36 +195,3 @@ class Client:
         except (BrokenPipeError, ConnectionResetError):
             return False  # its answer may be there all the same
         return True
-
-
-def encode_form(files: Sequence[tuple[str, str, bytes]], fields: Mapping[str, str]) -> tuple[bytes, str]:
-    """Encode a multipart/form-data body; return it with its Content-Type."""
-    boundary = secrets.token_hex(16)
-    parts = []
-    for name, text in fields.items():
-        parts.append(_part(boundary, f'name="{_quoted(name)}"', "text/plain; charset=utf-8", text.encode()))
-    for field, file_name, content in files:
-        kind = mimetypes.guess_type(file_name)[0] or "application/octet-stream"
-        parts.append(_part(boundary, f'name="{_quoted(field)}"; filename="{_quoted(file_name)}"', kind, content))
-    return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
-
-
-def _part(boundary: str, disposition: str, content_type: str, content: bytes) -> bytes:
-    head = f"--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\nContent-Type: {content_type}\r\n\r\n"
-    return head.encode() + content + b"\r\n"
-
-
-def _quoted(name: str) -> str:
-    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def read_upload(path: Path, field: str) -> tuple[str, str, bytes]:
-    """Read a file for :meth:`Client.predict_files`.
-
-    Raises:
-        ModelServiceError: it cannot be read.
-    """
-    try:
-        return field, path.name, path.read_bytes()
-    except OSError as error:
-        raise ModelServiceError(f"{path}: cannot be read: {error.strerror}") from error

@@ -84,16 +84,19 @@ class Pipeline:
         """
         contract = self._contracts[url]
         checked = contract.request.check_request(request.value, request.text_fields)
-        if checked.violations:
-            self._settle_request(checked.violations, contract.request.mode)
+        violations = checked.violations
+        if violations:
+            self._settle_request(violations, contract.request.mode)
+        given = [checked.value]
+        del request, checked  # what a request brought can be freed as soon as _preprocess is done with it
         with self._pool.lend(self._wait_seconds) as service:
-            result = _call(service, checked.value)
+            result = _call(service, given)
         answer = contract.response.check_response(result)
         if answer.violations:
             self._settle_response(answer.violations, contract.response.mode)
-        if not checked.violations and not answer.violations:
+        if not violations and not answer.violations:
             return Answer(answer.value)
-        return Answer(answer.value, checked.violations + answer.violations)
+        return Answer(answer.value, violations + answer.violations)
 
     def _settle_request(self, violations: tuple[Violation, ...], mode: Mode) -> None:
         if mode is not Mode.WARN:
@@ -106,10 +109,13 @@ class Pipeline:
         self.response_violations.add(summary(violations))
 
 
-def _call(service: Service, data: object) -> JsonValue:
-    """Run the hooks. Holds no reference to the author's arrays: ndarray.resize in a hook needs them unshared."""
+def _call(service: Service, given: list[object]) -> JsonValue:
+    """Run the hooks on the one thing given, which is taken out.
+
+    Holds no reference to it, nor to the author's arrays: ndarray.resize in a hook needs them unshared.
+    """
     try:
-        return to_json_value(service.inference(data))
+        return to_json_value(service.inference(given.pop()))
     except NotJson as error:
         raise HookFailed() from error
     except (Exception, SystemExit) as error:  # a hook that calls sys.exit() must not end the worker

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,11 +96,11 @@ class ModelServerClient:
         in_flight: int = 4,
         timeout_seconds: float = PREDICT_TIMEOUT_SECONDS,
         patience_seconds: float = DEFAULT_PATIENCE_SECONDS,
+        on_progress: Callable[[int], None] = lambda answered: None,
     ) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
         """Run one Predict for each batch, several at a time; answers come in the order of the batches.
 
-        ``batches`` is read only as far ahead as calls are in flight, so it may be endless. For a progress bar, count
-        what comes out.
+        ``batches`` is read only as far ahead as calls are in flight, so it may be endless.
 
         Args:
             batches: the inputs of each Predict, as :meth:`predict` takes them.
@@ -108,6 +108,7 @@ class ModelServerClient:
             in_flight: how many calls the server gets at once.
             timeout_seconds: how long it may take for each.
             patience_seconds: how long a call is repeated while the server is unavailable.
+            on_progress: called with the number of batches answered so far, before each answer is handed out.
 
         Raises:
             InputRefused: names or element types of a batch do not fit the signature.
@@ -116,16 +117,30 @@ class ModelServerClient:
         """
         calls: deque[_Call] = deque()
         try:
-            for inputs in batches:
-                if len(calls) >= in_flight:
-                    yield _finish(calls.popleft(), patience_seconds)
-                request = predict_request(inputs, signature, self.model_name)
-                calls.append(_Call(self.stub, request, timeout_seconds))
-            while calls:
-                yield _finish(calls.popleft(), patience_seconds)
+            for answered, call in enumerate(self._started(batches, signature, in_flight, timeout_seconds, calls), 1):
+                outputs = _finish(call, patience_seconds)
+                on_progress(answered)
+                yield outputs
         finally:
             for call in calls:
                 call.cancel()
+
+    def _started(
+        self,
+        batches: Iterable[Mapping[str, object]],
+        signature: Signature,
+        in_flight: int,
+        timeout_seconds: float,
+        calls: deque[_Call],
+    ) -> Iterator[_Call]:
+        """Start a call for each batch; hand out the oldest when as many as may be are in flight."""
+        for inputs in batches:
+            if len(calls) >= in_flight:
+                yield calls.popleft()
+            request = predict_request(inputs, signature, self.model_name)
+            calls.append(_Call(self.stub, request, timeout_seconds))
+        while calls:
+            yield calls.popleft()
 
     def model_state(self, timeout_seconds: float) -> ModelState:
         """Ask for the state of the newest version.

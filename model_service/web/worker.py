@@ -37,7 +37,7 @@ def load(plan: WorkerPlan) -> Ingress:
     returns.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until the server takes it over
-    die_with_parent()()
+    die_with_parent()
     configure_logging(plan.options.log_level)
     try:
         application = _application(plan, assemble(plan.service, plan.run_root / f"worker-{os.getpid()}"))

@@ -45,7 +45,9 @@ def server_pid(client: ModelServerClient) -> int:
 
 def test_answers_come_in_the_order_of_the_batches(digits: ModelServerClient, signature: Signature) -> None:
     given = batches(25)
-    answers = list(digits.predict_many(iter(given), signature))
+    answered: list[int] = []
+    answers = list(digits.predict_many(iter(given), signature, on_progress=answered.append))
+    assert answered == list(range(1, 26))
     assert len(answers) == len(given)
     for inputs, outputs in zip(given, answers, strict=True):
         np.testing.assert_allclose(outputs["scores"], digits_scores(inputs["images"]), rtol=1e-5)

@@ -11,6 +11,7 @@ _FORKS_AND_STARTS = """
 import os, signal, subprocess, sys, threading, warnings
 from pathlib import Path
 from model_service.backend.process import start_process
+import concurrent.futures.thread  # whose lock is taken at a fork before ours, because it was registered after it
 
 warnings.simplefilter("ignore")
 done, late = threading.Event(), []
@@ -25,6 +26,14 @@ def start():
             break
     done.set()
 
+def give_up():
+    sys.stdout.write("deadlock")
+    sys.stdout.flush()
+    os._exit(0)
+
+stop = threading.Timer(30, give_up)
+stop.daemon = True
+stop.start()
 children = []
 starter = threading.Thread(target=start, daemon=True)
 starter.start()
@@ -34,6 +43,7 @@ while not done.is_set() and len(children) < 400:
         signal.pause()
     children.append(pid)
 done.wait(10)
+stop.cancel()
 for pid in children:
     os.kill(pid, signal.SIGKILL)
 sys.stdout.write(f"{done.is_set()} {late}")

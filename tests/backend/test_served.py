@@ -20,7 +20,7 @@ def ask(service: LocalService) -> Reply:
     picture = io.BytesIO()
     Image.new("L", (28, 28)).save(picture, "PNG")
     with Client(service.url, timeout_seconds=30) as client:
-        return client.predict_files([("images", "digit.png", picture.getvalue())])
+        return client.send(files={"images": picture.getvalue()})
 
 
 def readiness(service: LocalService) -> tuple[int, dict[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model_service.client.http import Client, read_upload
+from model_service.client import Client
 from model_service.client.local import serve_package
 from tests.batch.conftest import Command
 from tests.conftest import MakePackage
@@ -65,7 +65,7 @@ def test_a_folder_of_pictures_is_answered_as_the_service_answers(make_package: M
     assert "failed: a/broken.png: an image cannot be decoded" in done.stderr
     with serve_package(package, "--backend", "embedded") as service, Client(service.url) as client:
         for line in (lines[0], lines[1], lines[3]):
-            online = client.predict_files([read_upload(folder / line["source"], "images")]).json()
+            online = client.predict(files={"images": folder / line["source"]})
             assert online["predicted_label"] == line["answer"]["predicted_label"]
             np.testing.assert_allclose(
                 [score for _, score in online["scores"]], [score for _, score in line["answer"]["scores"]], rtol=1e-4

@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model_service.batch.sources import open_source
+from model_service.batch.tensor_batches import tensor_batches
+from model_service.tfs.signature import read_saved_model_signature
 from tests.batch.conftest import Command
 from tests.batch.test_faults import wait_until
 from tests.conftest import MakePackage, SavedModels
@@ -122,6 +125,21 @@ def test_csv_rows_and_rows_that_are_none(saved_model: SavedModels, tmp_path: Pat
     np.testing.assert_array_equal(np.load(arrays.output / "y.npy")[:, 0], [2.5, 3.0, np.nan, np.nan, 5.0])
     failures = [json.loads(line) for line in (arrays.output / "failures.jsonl").read_text().splitlines()]
     assert [failure["item"] for failure in failures] == [2, 3]
+
+
+def test_rows_of_different_shapes_and_outputs_without_rows(saved_model: SavedModels, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    pictures = [np.full((1, width, 3), width).tolist() for width in (2, 2, 3)]
+    rows.write_text("".join(f"{json.dumps(picture)}\n" for picture in pictures))
+    signature = read_saved_model_signature(saved_model("pictures"))
+    (batch,) = tensor_batches(open_source(str(rows), tmp_path / "spool"), signature, 0, 64)
+    assert batch.inputs["images"].shape == (2, 1, 2, 3)
+    reason = "the input 'images' has the shape [1, 3, 3], others of its batch [1, 2, 3]; use --batch-size 1"
+    assert batch.broken == {2: reason}
+    package = as_package(saved_model, "pictures", tmp_path / "pictures")
+    refused = Command(package, rows, tmp_path / "out", ("--tensors", "--backend", "embedded")).run()
+    assert refused.status == 2
+    assert "the output 'shape' has the shape [4] for 2 rows of input; --tensors needs a row for each" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from model_service.client.http import encode_form
+from model_service.client.form import encode_form
 
 
 @dataclass(frozen=True)

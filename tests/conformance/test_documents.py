@@ -75,7 +75,7 @@ def digits(data: Path) -> list[Digit]:
 
 def post(url: str, *pictures: bytes) -> Reply:
     with Client(url) as client:
-        return client.predict_files([("images", f"{number}.png", content) for number, content in enumerate(pictures)])
+        return client.send(files={"images": list(pictures)})
 
 
 def test_mnist_package_as_it_is(package: Package, digits: list[Digit]) -> None:

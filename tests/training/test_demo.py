@@ -69,7 +69,7 @@ def test_photographs_and_three_pictures_in_one_request(output: Path) -> None:
     with serve_package(output / "train", "--backend", "embedded") as service, Client(service.url) as client:
 
         def post(*contents: bytes) -> Reply:
-            return client.predict_files([("images", f"{n}.jpg", content) for n, content in enumerate(contents)])
+            return client.send(files={"images": list(contents)})
 
         for pixels, label in clear_digits(output, 4):
             for dark_on_light in (True, False):

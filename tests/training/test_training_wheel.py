@@ -40,7 +40,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_wheel_has_the_scripts_of_the_repository(installed: Path) -> None:
-    for name in ("train_mnist_tf.py", "train_mnist_keras.py"):
+    bitahub = ("bitahub/train.py", "bitahub/predict.py", "bitahub/evaluate.py")
+    for name in ("train_mnist_tf.py", "train_mnist_keras.py", *bitahub):
         assert (installed / "model_training" / "scripts" / name).read_bytes() == (
             REPOSITORY / "train" / name
         ).read_bytes()

@@ -55,7 +55,7 @@ def png_bytes(size: tuple[int, int] = (28, 28), mode: str = "L") -> bytes:
 def post_picture(service: LocalService, content: bytes | None = None, field: str = "images") -> Reply:
     """Post one picture on a fresh connection."""
     with Client(service.url, timeout_seconds=30) as client:
-        return client.predict_files([(field, "digit.png", png_bytes() if content is None else content)])
+        return client.send(files={field: ("digit.png", png_bytes() if content is None else content)})
 
 
 def assert_alive(service: LocalService) -> None:

@@ -52,7 +52,7 @@ def test_worker_is_bound_while_it_is_busy(serve: Serve) -> None:
     def ask() -> None:
         with Client(service.url) as client:
             while not stop.is_set():
-                client.predict_json({"a": 1})
+                client.send({"a": 1})
 
     thread = threading.Thread(target=ask)
     thread.start()

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from model_service.client import Client, Reply
-from model_service.client.http import encode_form
+from model_service.client.form import encode_form
 from model_service.client.local import LocalService, serve_package
 
 from .conftest import MakePackage, Serve, png_bytes
@@ -43,7 +43,7 @@ def write(tmp_path: Path) -> Write:
 
 def post(service: LocalService, value: object) -> Reply:
     with Client(service.url, timeout_seconds=60) as client:
-        return client.predict_json(value)
+        return client.send(value)
 
 
 def answer(service: LocalService, value: object) -> Any:
@@ -280,13 +280,13 @@ def test_odd_config_is_accepted(serve: Serve) -> None:
 
 def test_pictures_without_any_service_file(serve: Serve) -> None:
     service = serve("vision", model="pictures")
-    files = [("images", name, png_bytes((3, 2), mode)) for name, mode in (("a.png", "RGB"), ("b.png", "L"))]
+    files = [(name, png_bytes((3, 2), mode)) for name, mode in (("a.png", "RGB"), ("b.png", "L"))]
     with Client(service.url, timeout_seconds=60) as client:
-        reply = client.predict_files(files)
+        reply = client.send(files={"images": [*files]})
         assert reply.json() == {"sums": [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], "shape": [2, 2, 3, 3]}
-        files[1] = ("images", "b.png", png_bytes((4, 4)))
-        assert client.predict_files(files).status == 500
-        assert client.predict_json({"images": "text"}).status == 400
+        files[1] = ("b.png", png_bytes((4, 4)))
+        assert client.send(files={"images": [*files]}).status == 500
+        assert client.send({"images": "text"}).status == 400
 
 
 # The lazy model server, several urls, and the old variable.
@@ -340,7 +340,7 @@ def test_every_url_of_the_config_has_its_own_contract(make_package: MakePackage)
             ("others", 1, 404),
         ):
             with Client(service.url + path) as client:
-                assert client.predict_json({"v": value}).status == status, path
+                assert client.send({"v": value}).status == status, path
 
 
 def test_flags_of_the_original_server_in_one_variable(make_package: MakePackage, write: Write) -> None:
@@ -357,7 +357,7 @@ def test_flags_of_the_original_server_in_one_variable(make_package: MakePackage,
         try:
             url = next(line for line in process.stderr if b"ready: " in line).split()[2].decode()
             with Client(url) as client:
-                assert client.predict_json({"a": 1}).json() == {"data": "old"}
+                assert client.send({"a": 1}).json() == {"data": "old"}
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0

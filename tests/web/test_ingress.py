@@ -39,7 +39,7 @@ def connect(service: LocalService) -> socket.socket:
 
 def post(service: LocalService, value: object) -> Reply:
     with Client(service.url, timeout_seconds=SECONDS) as client:
-        return client.predict_json(value)
+        return client.send(value)
 
 
 def assert_alive(service: LocalService) -> None:
@@ -242,9 +242,9 @@ def test_pipelined_requests_are_answered_in_order(echo: LocalService) -> None:
 def test_a_kept_connection_survives_errors(echo: LocalService) -> None:
     with Client(echo.url, timeout_seconds=SECONDS) as client:
         for _ in range(3):
-            assert client.predict_json({}).status == 400
+            assert client.send({}).status == 400
             assert client.get("/nope").status == 404
-            assert client.predict_json({"a": 1}).status == 200
+            assert client.send({"a": 1}).status == 200
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_sigterm_under_load_loses_no_accepted_request(make_package: MakePackage)
 
     def ask(service: LocalService) -> None:
         with Client(service.url, timeout_seconds=30) as client:
-            statuses[client.predict_json({"seconds": 1.0}).status] += 1
+            statuses[client.send({"seconds": 1.0}).status] += 1
 
     with serve_package(package, "--backend", "embedded", "--threads", "4") as service:
         threads = [threading.Thread(target=ask, args=(service,)) for _ in range(8)]
@@ -212,7 +212,7 @@ def test_callers_are_checked_when_an_auth_file_is_given(serve: Serve, tmp_path: 
     url = service.url.replace("0.0.0.0", "127.0.0.1")
     for token, status in ((None, 401), ("wrong-horse-battery", 401), ("correct-horse-battery", 200)):
         with Client(url, token) as client:
-            assert client.predict_json({"a": 1}).status == status
+            assert client.send({"a": 1}).status == status
             assert client.get("/health").status == 200
     assert "correct-horse" not in service.log_text()
 
@@ -221,7 +221,7 @@ def test_worker_is_light_and_free_of_tensorflow(digits: LocalService) -> None:
     content = png_bytes()
     with Client(digits.url) as client:
         for _ in range(1000):
-            assert client.predict_files([("images", "a.png", content)]).status == 200
+            assert client.send(files={"images": content}).status == 200
     sidecar = sidecar_pid(digits)
     workers = [pid for pid in children(digits.pid) if pid != sidecar]
     assert len(workers) == 1

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from model_service.client import Client, Reply
-from model_service.client.http import encode_form
+from model_service.client.form import encode_form
 from model_service.client.local import LocalService
 
 from .conftest import Serve, assert_alive, png_bytes, post_picture, send_raw
@@ -145,7 +145,7 @@ def test_too_slow_body(serve: Serve) -> None:
     assert b"MR.0101" in answer
     assert 0.4 < time.monotonic() - started < 10
     with Client(service.url) as client:
-        assert client.predict_json({"a": 1}).json() == {"data": {"a": 1}}
+        assert client.send({"a": 1}).json() == {"data": {"a": 1}}
 
 
 def png_bomb() -> bytes:
@@ -171,14 +171,14 @@ def test_undecodable_image(digits: LocalService, content: bytes) -> None:
 
 def test_two_files_in_one_field(digits: LocalService) -> None:
     with Client(digits.url) as client:
-        reply = client.predict_files([("images", "a.png", png_bytes()), ("images", "b.png", png_bytes())])
+        reply = client.send(files={"images": [("a.png", png_bytes()), ("b.png", png_bytes())]})
     assert reply.status == 200
     assert reply.json().keys() == {"predicted_label", "scores"}
 
 
 def test_field_that_the_signature_does_not_know(digits: LocalService) -> None:
     with Client(digits.url) as client:
-        reply = client.predict_files([("images", "a.png", png_bytes()), ("other", "b.png", png_bytes())])
+        reply = client.send(files={"images": ("a.png", png_bytes()), "other": ("b.png", png_bytes())})
     assert assert_error(reply, 500, "MR.0105")["msg"] == FAILED
     assert "the signature 'predict_images' takes: images: float32 [?, 784]" in digits.log_text()
     assert_alive(digits)
@@ -203,10 +203,10 @@ def test_what_a_hook_raises(
     raises: LocalService, hook: str, error: str, status: int, erno: str, extra: tuple[str, ...]
 ) -> None:
     with Client(raises.url) as client:
-        reply = client.predict_json({"error": error, "hook": hook})
+        reply = client.send({"error": error, "hook": hook})
         body = assert_error(reply, status, erno, *extra)
         assert "secret" not in json.dumps(body)
-        assert client.predict_json({"fine": 1}).status == 200
+        assert client.send({"fine": 1}).status == 200
     if erno == "MR.0105":
         log = raises.log_text()
         assert str(body["request_id"]) in log
@@ -249,7 +249,7 @@ def test_overload_is_refused_at_once(serve: Serve) -> None:
 
     def sleep() -> Reply:
         with Client(service.url) as client:
-            return client.predict_json({"seconds": 1.0})
+            return client.send({"seconds": 1.0})
 
     replies = in_parallel(6, sleep)
     assert sorted({reply.status for reply in replies}) == [200, 503]
@@ -263,14 +263,14 @@ def test_overload_is_refused_at_once(serve: Serve) -> None:
 def test_hook_over_the_deadline_and_probes_beside_it(serve: Serve) -> None:
     service = serve("sleeps", "--threads", "1", "--request-timeout", "0.5")
     with Client(service.url) as client:
-        assert_error(client.predict_json({"seconds": 1.5}), 504, "MR.0107", "detail")
+        assert_error(client.send({"seconds": 1.5}), 504, "MR.0107", "detail")
         assert client.get("/health").json() == {"status": "OK"}  # the only thread still sleeps
         assert client.get("/ready").status == 200
 
 
 def test_model_server_that_is_not_there(serve: Serve) -> None:
     with Client(serve("digits", "--sidecar", "never", model="digits").url) as client:
-        reply = client.predict_files([("images", "a.png", png_bytes())])
+        reply = client.send(files={"images": png_bytes()})
     assert_error(reply, 503, "MR.0106", "detail")
     assert reply.headers["retry-after"] == "1"
 

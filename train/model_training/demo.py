@@ -107,7 +107,7 @@ def _post_all(service: LocalService, images: NDArray[np.uint8], labels: NDArray[
     with Client(service.url) as client:
         pairs = zip(images, labels, strict=True)
         for number, (pixels, label) in enumerate(tqdm(pairs, total=len(images), unit="digit", ncols=80), 1):
-            reply = client.predict_files([("images", f"{number}.png", _png(pixels))])
+            reply = client.send(files={"images": (f"{number}.png", _png(pixels))})
             if reply.status != 200:
                 raise DemoFailed(
                     f"step 3/4 serve: digit {number} was answered with {reply.status}: {reply.body.decode()}\n"

@@ -1,0 +1,1 @@
+"""Evaluation: predictions against labels. The only room that knows scikit-learn and matplotlib."""
