@@ -90,7 +90,8 @@ def one_of(*choices: str) -> Callable[[str], str]:
 def add_options(parser: argparse.ArgumentParser, options: Sequence[Option], has_variables: bool = True) -> None:
     """Add the rows of a table to a parser; switches take no value. The help names the environment twins, if any."""
     for option in options:
-        default = "" if option.default in (None, False, "") else f" (default: {option.default})"
+        has_default = option.default is not None and option.default is not False and option.default != ""
+        default = f" (default: {option.default})" if has_default else ""
         variable = f" [{option.variable}]" if has_variables else ""
         text = f"{option.help}{default}{variable}".replace("%", "%%")
         if option.parse is boolean:

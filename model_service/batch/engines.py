@@ -86,7 +86,7 @@ def started_engine(job: Job, start: int) -> Iterator[Iterator[BatchResult]]:
     plan = _worker_plan(job)
     batches = in_batches(job.source.items(start), options.batch_size, start // options.batch_size)
     if options.engine == "ray":
-        from model_service.batch.ray_engine import RayEngine, plan_nodes
+        from model_service.batch.ray.engine import RayEngine, plan_nodes
 
         node_plan = plan_nodes(service_options(options), preparation, plan, options.workers)
         with RayEngine(node_plan, options.ray_address) as ray_engine:

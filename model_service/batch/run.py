@@ -21,7 +21,7 @@ from model_service.batch.journal import FOLDER_NAME, Journal, discard, locked
 from model_service.batch.options import BatchOptions
 from model_service.batch.outcome import CannotGoOn, Outcome, TooManyFailures
 from model_service.batch.progress import CountingProgress, Progress
-from model_service.batch.ray_cluster import check_ray
+from model_service.batch.ray.cluster import check_ray
 from model_service.batch.row_mapping import read_rule
 from model_service.batch.sources import open_source
 from model_service.errors import SettingsError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,10 @@ def test_an_input_that_breaks_the_contract(echo: LocalService) -> None:
     assert error.detail is not None
     assert error.violations == ({"pointer": "/v", "expected": "number", "got": error.violations[0]["got"]},)
     assert error.request_id is not None
-    assert error.request_id in echo.log_text()
+    deadline = time.monotonic() + 10  # the log comes through a pipe
+    while error.request_id not in echo.log_text():
+        assert time.monotonic() < deadline, echo.log_text()
+        time.sleep(0.01)
     assert error.retry_after_seconds is None
     for told in ("status 400", "MR.0101", error.detail, "/v: expected number", error.request_id):
         assert told in str(error)

@@ -132,7 +132,7 @@ def _answer(batch: Batch, engine: LocalEngine) -> BatchResult | Refusal:
 
 
 if __name__ == "__main__":
-    from model_service.batch import node  # what is sent must not be of a class of __main__
+    from model_service.batch.ray import node  # what is sent must not be of a class of __main__
 
     status = node.main(sys.argv[1:])
     sys.stdout.flush()

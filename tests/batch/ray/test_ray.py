@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model_service.batch.ray_cluster import Cluster, connected, in_one_line
+from model_service.batch.ray.cluster import Cluster, connected, in_one_line
 from model_service.errors import SettingsError
 from tests.conftest import MakePackage, quiet_environment
 from tests.processes import process_ids
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMMAND_SECONDS = 100
 GONE_SECONDS = 30.0
 PICTURES = 60

@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 from model_service import __version__
 from model_service.backend.plan import AUTO, REMOTE, BackendPlan
-from model_service.batch.feed import Feed
 from model_service.batch.items import Batch, BatchResult
-from model_service.batch.node import NodePlan
-from model_service.batch.nodes import Answer, result_of
 from model_service.batch.outcome import CannotGoOn
-from model_service.batch.ray_cluster import Cluster, connected, in_one_line
-from model_service.batch.shipping import ship, ship_file
+from model_service.batch.ray.cluster import Cluster, connected, in_one_line
+from model_service.batch.ray.feed import Feed
+from model_service.batch.ray.node import NodePlan
+from model_service.batch.ray.nodes import Answer, result_of
+from model_service.batch.ray.shipping import ship, ship_file
 from model_service.batch.worker_plan import WorkerPlan
 from model_service.errors import SettingsError
 from model_service.inference.preparation import Preparation, ServiceOptions
 
 if TYPE_CHECKING:
-    from model_service.batch.ray_node import Cargo
+    from model_service.batch.ray.actor import Cargo
 
 _log = logging.getLogger(__name__)
 
@@ -151,8 +151,8 @@ class RayEngine:
     def _dataset(self, feed_path: Path) -> Any:
         import ray.data
 
-        from model_service.batch.ray_feed import FeedDatasource
-        from model_service.batch.ray_node import Home, RayNode
+        from model_service.batch.ray.actor import Home, RayNode
+        from model_service.batch.ray.datasource import FeedDatasource
 
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
@@ -182,7 +182,7 @@ class RayEngine:
     def _cargo(self) -> Cargo:
         import ray
 
-        from model_service.batch.ray_node import Cargo
+        from model_service.batch.ray.actor import Cargo
 
         package, service = self._plan.service.package, self._plan.service.service
         return Cargo(

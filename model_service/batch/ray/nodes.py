@@ -1,4 +1,4 @@
-"""Starting a node's process, handing it batches, ending it; see :mod:`model_service.batch.node`."""
+"""Starting a node's process, handing it batches, ending it; see :mod:`model_service.batch.ray.node`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from model_service.batch.items import Batch, BatchResult, FileContent
-from model_service.batch.node import NodePlan
 from model_service.batch.outcome import CannotGoOn
+from model_service.batch.ray.node import NodePlan
 from model_service.batch.worker_plan import Refusal
 from model_service.storage import is_url
 
@@ -88,7 +88,7 @@ class Node:
         theirs = [pair[1].fileno() for pair in pairs]
         where = "" if parent_folder is None else str(parent_folder)
         subprocess.run(
-            [sys.executable, "-m", "model_service.batch.node", where, *map(str, theirs)],
+            [sys.executable, "-m", "model_service.batch.ray.node", where, *map(str, theirs)],
             stdin=subprocess.DEVNULL,
             pass_fds=theirs,
             start_new_session=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model_service.batch.shipping import ship, ship_file, unpack
+from model_service.batch.ray.shipping import ship, ship_file, unpack
 
 PIECE_BYTES = 32 << 20
 

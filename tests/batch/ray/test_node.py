@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from model_service.batch.items import Batch, BatchResult, Content, FileContent, Item, ValueContent
-from model_service.batch.node import NodePlan
-from model_service.batch.nodes import Answer, Node, NodeDied, absent_files, result_of
 from model_service.batch.outcome import CannotGoOn
-from model_service.batch.ray_engine import plan_nodes
+from model_service.batch.ray.engine import plan_nodes
+from model_service.batch.ray.node import NodePlan
+from model_service.batch.ray.nodes import Answer, Node, NodeDied, absent_files, result_of
 from model_service.batch.runner import RunnerOptions
 from model_service.batch.worker_plan import WorkerPlan
 from model_service.inference.preparation import ServiceOptions, prepare
@@ -95,7 +95,7 @@ def test_it_answers_and_leaves_nothing(make_package: MakePackage, tmp_path: Path
         assert first["answer"] == {"mean": 3.0}
         assert second["result"] == "FAILED"
     assert list(nodes_folder.iterdir()) == []
-    wait_until_gone("model_service.batch.node", str(nodes_folder))
+    wait_until_gone("model_service.batch.ray.node", str(nodes_folder))
 
 
 def test_why_a_package_cannot_be_loaded(make_package: MakePackage, tmp_path: Path, nodes_folder: Path) -> None:
@@ -119,7 +119,7 @@ def test_one_that_is_killed_is_said(make_package: MakePackage, tmp_path: Path, n
     plan = make_plan(make_package("sleeps"), tmp_path / "run")
     with node(nodes_folder) as made:
         made.open(plan)
-        (pid,) = process_ids("model_service.batch.node", str(nodes_folder))
+        (pid,) = process_ids("model_service.batch.ray.node", str(nodes_folder))
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(NodeDied):
             made.run(batch({"seconds": 0}))
@@ -143,7 +143,7 @@ def test_it_ends_with_whoever_started_it_even_while_it_loads(
     finally:
         starter.kill()
         starter.wait()
-    wait_until_gone("model_service.batch.node", str(nodes_folder))
+    wait_until_gone("model_service.batch.ray.node", str(nodes_folder))
     assert list(nodes_folder.iterdir()) == []
 
 

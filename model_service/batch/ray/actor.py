@@ -15,10 +15,10 @@ import ray
 
 from model_service import __version__
 from model_service.batch.items import Batch
-from model_service.batch.node import NodePlan
-from model_service.batch.nodes import Answer, Node, absent_files
 from model_service.batch.outcome import CannotGoOn
-from model_service.batch.shipping import ShippedFile, unpack
+from model_service.batch.ray.node import NodePlan
+from model_service.batch.ray.nodes import Answer, Node, absent_files
+from model_service.batch.ray.shipping import ShippedFile, unpack
 
 COLUMN = "answer"
 

@@ -9,14 +9,14 @@ import pyarrow as pa
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from model_service.batch.feed import read_feed
+from model_service.batch.ray.feed import read_feed
 
 
 class FeedDatasource(Datasource):  # type: ignore[misc] # Ray comes without types
     """One task, which makes a block of each batch.
 
     Args:
-        path: the socket of a :class:`model_service.batch.feed.Feed`.
+        path: the socket of a :class:`model_service.batch.ray.feed.Feed`.
     """
 
     def __init__(self, path: Path):

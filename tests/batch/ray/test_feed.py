@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from model_service.batch.feed import Feed, read_feed
 from model_service.batch.items import Batch, Item, ValueContent
 from model_service.batch.outcome import CannotGoOn
+from model_service.batch.ray.feed import Feed, read_feed
 from model_service.errors import SettingsError
 
 
