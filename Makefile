@@ -19,6 +19,7 @@ test: lint typecheck
 	$(BIN)/python -m pytest -m "not slow"
 
 test-all: lint typecheck
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[data,test,ray]'
 	$(BIN)/python -m pytest
 
 lint: $(INSTALLED)

@@ -19,7 +19,7 @@ from model_service.batch.outcome import CannotGoOn
 LINES_NAME = "predictions.jsonl"
 FAILURES_NAME = "failures.jsonl"
 
-_PARTIAL = ".partial"
+PARTIAL = ".partial"
 _SYNC_SECONDS = 1.0
 _CHUNK_BYTES = 1 << 20
 
@@ -53,7 +53,7 @@ class DataFiles:
     def _take_up(self) -> None:
         records = self._journal.records
         for name in records[-1].ends if records else ():
-            partial, final = self._folder / (name + _PARTIAL), self._folder / name
+            partial, final = self._folder / (name + PARTIAL), self._folder / name
             if final.exists() and not partial.exists():  # killed while names were given
                 final.rename(partial)
             if partial.exists():
@@ -69,7 +69,7 @@ class DataFiles:
     def _file(self, name: str) -> io.FileIO:
         """An open file; one that no record speaks of begins empty."""
         if name not in self._files:
-            self._files[name] = io.FileIO(self._folder / (name + _PARTIAL), "w+")
+            self._files[name] = io.FileIO(self._folder / (name + PARTIAL), "w+")
         return self._files[name]
 
     def _holds(self, record: Record, before: Mapping[str, int]) -> bool:
@@ -153,7 +153,7 @@ class DataFiles:
             paths = []
             for name, file in self._files.items():
                 file.close()
-                paths.append((self._folder / (name + _PARTIAL)).rename(self._folder / name))
+                paths.append((self._folder / (name + PARTIAL)).rename(self._folder / name))
             self._files.clear()
         except OSError as error:
             raise _unwritable(error, self._folder) from error

@@ -35,7 +35,7 @@ def identify(
         "--model-name": options.model_name,
         "--batch-size": options.batch_size,
         "--tensors": options.tensors,
-        "arrays": has_arrays(options),
+        "--tensors --format npy": has_arrays(options),
         "--field": options.field,
         "--mapping": mapping_rule,
         "--csv-header": options.csv_header,

@@ -138,6 +138,7 @@ class Journal:
     def drop_last(self) -> None:
         """Take back the newest record: its results have not reached the disk."""
         self.records.pop()
+        self.is_complete = False
         self._file.seek(0)
         kept = self._file.read().splitlines(keepends=True)[: len(self.records) + 1]
         length = sum(map(len, kept))

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from model_service.batch.data_files import LINES_NAME, DataFiles
+from model_service.batch.data_files import LINES_NAME, PARTIAL, DataFiles
 from model_service.batch.engines import Job, service_options, started_engine
+from model_service.batch.formats import UNFINISHED
 from model_service.batch.formats.arrays import ARRAY_NAME, write_array
 from model_service.batch.formats.modelarts import MANIFEST_NAME, RESULT_FOLDER, write_modelarts
 from model_service.batch.formats.parquet import PARQUET_NAME, check_parquet, write_parquet
@@ -46,20 +47,25 @@ def run(options: BatchOptions) -> Outcome:
     folder = options.folder
     _check_places(options)
     journal_folder = folder / FOLDER_NAME
-    with locked(journal_folder), _run_root(journal_folder) as run_root:
+    with locked(journal_folder):
         if options.restart:
             _remove_outputs(folder, discard(journal_folder))
-        source = open_source(
-            options.input, journal_folder / _SPOOL_NAME, options.csv_header, CountingProgress(options.quiet)
-        )
-        preparation = prepare(service_options(options), run_root)
-        rule = read_rule(options.mapping) if options.mapping is not None else None
-        identity = identify(options, source, preparation.plan, preparation.backend.target, rule)
-        journal = Journal(journal_folder, identity)
-        try:
-            return _run(Job(options, source, preparation, rule, run_root), journal)
-        finally:
-            journal.close()
+        with _run_root(journal_folder) as run_root:
+            job = _prepare(options, journal_folder, run_root)
+            plan, target = job.preparation.plan, job.preparation.backend.target
+            journal = Journal(journal_folder, identify(options, job.source, plan, target, job.mapping_rule))
+            try:
+                return _run(job, journal)
+            finally:
+                journal.close()
+
+
+def _prepare(options: BatchOptions, journal_folder: Path, run_root: Path) -> Job:
+    counting = CountingProgress(options.quiet)
+    source = open_source(options.input, journal_folder / _SPOOL_NAME, options.csv_header, counting)
+    preparation = prepare(service_options(options), run_root)
+    rule = read_rule(options.mapping) if options.mapping is not None else None
+    return Job(options, source, preparation, rule, run_root)
 
 
 def _check_places(options: BatchOptions) -> None:
@@ -79,7 +85,7 @@ def _check_places(options: BatchOptions) -> None:
 def _remove_outputs(folder: Path, data_files: Iterable[str]) -> None:
     """Remove what another run has left, and nothing else that may lie there."""
     for name in {*data_files, LINES_NAME, RESULT_FOLDER, MANIFEST_NAME, ARRAY_NAME, PARQUET_NAME}:
-        for path in (folder / name, folder / f"{name}.partial"):
+        for path in (folder / name, folder / f"{name}{PARTIAL}", folder / f"{name}{UNFINISHED}"):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
@@ -94,15 +100,16 @@ def _run_root(journal_folder: Path) -> Iterator[Path]:
         left = Path(note.read_text(encoding="utf-8"))
         if left.name.startswith(_RUN_ROOT_PREFIX):
             shutil.rmtree(left, ignore_errors=True)
-    run_root = Path(tempfile.mkdtemp(prefix=_RUN_ROOT_PREFIX))
     try:
-        note.write_text(str(run_root), encoding="utf-8")
-        yield run_root
+        run_root = Path(tempfile.mkdtemp(prefix=_RUN_ROOT_PREFIX))
+        try:
+            note.write_text(str(run_root), encoding="utf-8")
+            yield run_root
+        finally:
+            shutil.rmtree(run_root, ignore_errors=True)
+            note.unlink(missing_ok=True)
     except OSError as error:
         raise CannotGoOn(f"{error.filename or journal_folder}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(run_root, ignore_errors=True)
-        note.unlink(missing_ok=True)
 
 
 def _run(job: Job, journal: Journal) -> Outcome:
