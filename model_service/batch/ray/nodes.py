@@ -127,6 +127,7 @@ class Node:
             lane.send(batch)
             answer = lane.recv()
         except (EOFError, OSError):
+            self._clear()
             raise NodeDied from None
         finally:
             self._free_lanes.put(lane)
@@ -149,4 +150,8 @@ class Node:
         except OSError:
             pass
         self._control.close()
-        shutil.rmtree(self.folder, ignore_errors=True)  # if it was killed, it could not
+        self._clear()
+
+    def _clear(self) -> None:
+        """Remove the folder of a process that was killed before it could."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -123,7 +123,7 @@ def test_one_that_is_killed_is_said(make_package: MakePackage, tmp_path: Path, n
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(NodeDied):
             made.run(batch({"seconds": 0}))
-    assert list(nodes_folder.iterdir()) == []
+        assert list(nodes_folder.iterdir()) == []
 
 
 def test_it_ends_with_whoever_started_it_even_while_it_loads(
