@@ -1,7 +1,7 @@
 """Runs a batch on a Ray cluster of two nodes on this machine, one CPU each; prints what was seen as JSON.
 
-``python two_ray_nodes.py LINES FOLDER COMMAND...``: the second node is killed when FOLDER, where results are written, has
-LINES answers; 0: it is not. The address is put behind COMMAND. The first node is the one that the command runs on.
+``python two_ray_nodes.py LINES FOLDER COMMAND...``: the second node is killed when FOLDER, where results are written,
+has LINES answers; 0: it is not. The address is put behind COMMAND. The first node is the one that the command runs on.
 """
 
 from __future__ import annotations
