@@ -6,7 +6,7 @@ import io
 import os
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +51,16 @@ class DataFiles:
             raise _unwritable(error, self._folder) from error
 
     def _take_up(self) -> None:
-        records = self._journal.records
-        for name in records[-1].ends if records else ():
+        journal = self._journal
+        for name in journal.last.ends if journal.last is not None else ():
             partial, final = self._folder / (name + PARTIAL), self._folder / name
             if final.exists() and not partial.exists():  # killed while names were given
                 final.rename(partial)
             if partial.exists():
                 self._files[name] = io.FileIO(partial, "r+")
-        while records and not self._holds(records[-1], records[-2].ends if len(records) > 1 else {}):
-            self._journal.drop_last()
-        ends = records[-1].ends if records else {}
+        while journal.last is not None and not self._holds(journal.last):
+            journal.drop_last()
+        ends = journal.last.ends if journal.last is not None else {}
         for name, file in self._files.items():
             file.truncate(ends.get(name, 0))
             file.seek(0, os.SEEK_END)
@@ -72,14 +72,15 @@ class DataFiles:
             self._files[name] = io.FileIO(self._folder / (name + PARTIAL), "w+")
         return self._files[name]
 
-    def _holds(self, record: Record, before: Mapping[str, int]) -> bool:
+    def _holds(self, record: Record) -> bool:
         """Whether what a record speaks of has reached the disk; after a power cut it may not have."""
         for name, end in record.ends.items():
             file = self._files.get(name)
             if file is None or os.fstat(file.fileno()).st_size < end:
                 return False
-            file.seek(before.get(name, 0))
-            if _checksum(file, end - before.get(name, 0)) != record.checksums[name]:
+            start = record.starts.get(name, 0)
+            file.seek(start)
+            if _checksum(file, end - start) != record.checksums[name]:
                 return False
         return True
 
@@ -89,6 +90,7 @@ class DataFiles:
         Raises:
             CannotGoOn: they cannot be written; the next run takes up before this batch.
         """
+        last = self._journal.last
         checksums: dict[str, int] = {}
         try:
             for name, content in self._contents(result):
@@ -100,11 +102,12 @@ class DataFiles:
             ends = {name: file.tell() for name, file in self._files.items()}
             self._journal.add(
                 Record(
-                    result.number,
-                    result.items,
-                    result.failed,
-                    ends,
-                    {name: checksums.get(name, 0) for name in ends},
+                    batch=result.number,
+                    items=result.items + (last.items if last is not None else 0),
+                    failed=result.failed + (last.failed if last is not None else 0),
+                    starts=last.ends if last is not None else {},
+                    ends=ends,
+                    checksums={name: checksums.get(name, 0) for name in ends},
                 )
             )
             if time.monotonic() - self._synced_at >= _SYNC_SECONDS:

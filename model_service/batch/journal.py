@@ -11,8 +11,8 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,17 +21,18 @@ from model_service.errors import SettingsError
 FOLDER_NAME = ".model-service-batch"
 _JOURNAL_NAME = "journal.jsonl"
 _LOCK_NAME = "lock"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Record:
-    """One finished batch.
+    """One finished batch, and what the run has come to with it.
 
     Attributes:
         batch: its number.
-        items: how many it had.
+        items: how many items are done.
         failed: how many of them have no answer.
+        starts: data file -> its length before this batch, in bytes.
         ends: data file -> its length with this batch, in bytes.
         checksums: data file -> CRC-32 of what this batch added.
     """
@@ -39,6 +40,7 @@ class Record:
     batch: int
     items: int
     failed: int
+    starts: Mapping[str, int]
     ends: Mapping[str, int]
     checksums: Mapping[str, int]
 
@@ -83,7 +85,7 @@ class Journal:
         identity: what makes two runs the same, by names that a person understands.
 
     Attributes:
-        records: the finished batches, in order.
+        last: the newest finished batch; those before it are in the file alone, of which there may be millions.
         is_complete: the run has been finished.
 
     Raises:
@@ -93,20 +95,22 @@ class Journal:
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]):
         self._path = folder / _JOURNAL_NAME
-        self.records: list[Record] = []
+        self._identity = identity
+        self.last: Record | None = None
         self.is_complete = False
+        self._last_at = 0  # where the record of the newest batch begins
         try:
-            length = self._read(identity) if self._path.exists() else 0
             self._file: BinaryIO = self._path.open("r+b" if self._path.exists() else "w+b", buffering=0)
-            self._file.truncate(length)
-            self._file.seek(length)
-            if not length:
-                self._write({"format": _FORMAT, "identity": dict(identity)})
+            with ExitStack() as undo:
+                undo.callback(self.close)
+                self._take_up()
+                undo.pop_all()
         except OSError as error:
             raise SettingsError(f"{self._path}: cannot be written: {error.strerror}") from error
 
-    def _read(self, identity: Mapping[str, Any]) -> int:
-        """Read what is there; return the length of what can be relied on."""
+    def _take_up(self) -> None:
+        """Read what is there; cut off what cannot be relied on."""
+        self.last, self.is_complete = None, False
         length = 0
         with self._path.open("rb") as lines:
             for line in lines:
@@ -114,36 +118,27 @@ class Journal:
                 if entry is None:  # cut off while it was written
                     break
                 if length == 0:
-                    _check_identity(entry, identity, self._path.parent.parent)
+                    _check_identity(entry, self._identity, self._path.parent.parent)
                 elif "complete" in entry:
                     self.is_complete = True
                 else:
-                    self.records.append(Record(**entry))
+                    self.last, self._last_at = Record(**entry), length
                 length += len(line)
-        return length
+        self._file.truncate(length)
+        self._file.seek(length)
+        if not length:
+            self._write({"format": _FORMAT, "identity": dict(self._identity)})
 
     def add(self, record: Record) -> None:
         """Write down a finished batch."""
-        self._write(
-            {
-                "batch": record.batch,
-                "items": record.items,
-                "failed": record.failed,
-                "ends": dict(record.ends),
-                "checksums": dict(record.checksums),
-            }
-        )
-        self.records.append(record)
+        begins_at = self._file.tell()
+        self._write(asdict(record))
+        self.last, self._last_at = record, begins_at
 
     def drop_last(self) -> None:
         """Take back the newest record: its results have not reached the disk."""
-        self.records.pop()
-        self.is_complete = False
-        self._file.seek(0)
-        kept = self._file.read().splitlines(keepends=True)[: len(self.records) + 1]
-        length = sum(map(len, kept))
-        self._file.truncate(length)
-        self._file.seek(length)
+        self._file.truncate(self._last_at)
+        self._take_up()
 
     def complete(self) -> None:
         """Write down that the run is finished."""

@@ -115,8 +115,7 @@ def _run_root(journal_folder: Path) -> Iterator[Path]:
 def _run(job: Job, journal: Journal) -> Outcome:
     options, source = job.options, job.source
     data = DataFiles(options.folder, journal, source.count, has_arrays(options))  # may take records back
-    done = sum(record.items for record in journal.records)
-    failed = sum(record.failed for record in journal.records)
+    done, failed = (journal.last.items, journal.last.failed) if journal.last is not None else (0, 0)
     try:
         rate = 0.0
         if done < source.count:
