@@ -15,6 +15,7 @@ from model_service.storage.locations import is_url, last_name
 from model_service.storage.stored_file import StoredFile
 
 _BUFFER_BYTES = 1 << 18
+_CHUNK_BYTES = 1 << 20
 
 
 def list_files(location: str) -> Iterator[StoredFile]:
@@ -143,8 +144,22 @@ def read_whole(location: str, max_bytes: int) -> bytes:
     Raises:
         StorageError: it cannot be read, or holds more than ``max_bytes``.
     """
-    with open_file(location) as file:
-        content = file.read(max_bytes + 1)
-    if len(content) > max_bytes:
+    is_small = True
+    if is_url(location):
+        with open_file(location) as file:
+            content = b"".join(_chunks(file, max_bytes))
+    else:
+        with said_plainly(location, "read"), local.open_regular(location) as raw:
+            is_small = os.fstat(raw.fileno()).st_size <= max_bytes
+            content = raw.readall() if is_small else b""  # a buffer of the limit's size would cost more than reading
+    if not is_small or len(content) > max_bytes:
         raise StorageError(f"{location}: larger than {max_bytes} bytes")
     return content
+
+
+def _chunks(file: io.BufferedReader[Any], max_bytes: int) -> Iterator[bytes]:
+    """What a file holds, up to a little more than ``max_bytes``."""
+    left = max_bytes + 1
+    while left > 0 and (chunk := file.read(min(left, _CHUNK_BYTES))):
+        left -= len(chunk)
+        yield chunk

@@ -62,7 +62,7 @@ from model_service.tfserving_model_service import TfServingBaseService
 class PictureService(TfServingBaseService):
     def _preprocess(self, data):
         (content,) = data["images"].values()
-        picture = Image.open(content).resize((28, 28), {resampling}).convert("L")
+        picture = Image.open(content).resize((28, 28), Image.Resampling.NEAREST).convert("L")
         return {"images": np.asarray(picture, dtype=np.float32).reshape(1, 784) / 255}
 
     def _postprocess(self, data):
