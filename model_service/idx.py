@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from model_service.errors import ModelServiceError
 
 GZIP_MAGIC = b"\x1f\x8b"
-_ELEMENT_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
+# The third byte of a file -> its element type, without the byte order, which is big-endian.
+ELEMENT_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
 _CHUNK_BYTES = 1 << 20
 _MOST_DIMENSIONS = 32  # what every NumPy can hold
 
@@ -31,7 +32,7 @@ class IdxError(ModelServiceError):
 
 def is_idx(head: bytes) -> bool:
     """Whether the first four bytes of a file, unpacked, can be those of an IDX file."""
-    return len(head) >= 4 and head[:2] == b"\x00\x00" and head[2] in _ELEMENT_TYPES
+    return len(head) >= 4 and head[:2] == b"\x00\x00" and head[2] in ELEMENT_TYPES
 
 
 def read_idx(path: Path) -> NDArray[Any]:
@@ -90,7 +91,7 @@ def _read_header(path: Path, content: BufferedReader | gzip.GzipFile) -> tuple[n
     if head[:2] != b"\x00\x00":
         raise IdxError(f"{path}: no IDX file: it begins with {head.hex(' ')}, not with 00 00. Check the name.")
     if not is_idx(head):
-        known = ", ".join(f"0x{code:02X} {np.dtype(kind).name}" for code, kind in _ELEMENT_TYPES.items())
+        known = ", ".join(f"0x{code:02X} {np.dtype(kind).name}" for code, kind in ELEMENT_TYPES.items())
         raise IdxError(f"{path}: no IDX file: element type 0x{head[2]:02X} is none of {known}. Check the name.")
     dimensions = head[3]
     if dimensions > _MOST_DIMENSIONS:
@@ -101,4 +102,4 @@ def _read_header(path: Path, content: BufferedReader | gzip.GzipFile) -> tuple[n
             f"{path}: truncated: {4 + len(sizes)} bytes, not even the {4 + 4 * dimensions} bytes of its header. "
             "Fetch the file again."
         )
-    return np.dtype(f">{_ELEMENT_TYPES[head[2]]}"), struct.unpack(f">{dimensions}I", sizes)
+    return np.dtype(f">{ELEMENT_TYPES[head[2]]}"), struct.unpack(f">{dimensions}I", sizes)

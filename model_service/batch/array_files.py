@@ -17,11 +17,10 @@ import numpy as np
 
 from model_service.batch.unpacked import open_unpacked
 from model_service.errors import SettingsError
+from model_service.idx import ELEMENT_TYPES, is_idx
 
 _NPY_MAGIC = b"\x93NUMPY"
 _ZIP_MAGIC = b"PK\x03\x04"
-# The third byte of an IDX file -> its element type, big-endian.
-_IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 # Version of an .npy file -> how the length of its header is stored, and who reads the header.
 _NPY_VERSIONS = {
     b"\1\0": ("<H", np.lib.format.read_array_header_1_0),
@@ -147,9 +146,9 @@ def _read_header(location: str, file: BinaryIO) -> ArrayHeader:
     try:
         if magic == _NPY_MAGIC[:4]:
             header = _read_npy_header(location, file)
-        elif magic[:2] == b"\0\0" and len(magic) == 4 and magic[2] in _IDX_TYPES:
+        elif is_idx(magic):
             sizes = struct.unpack(f">{magic[3]}I", file.read(4 * magic[3]))
-            header = ArrayHeader(sizes, np.dtype(_IDX_TYPES[magic[2]]))
+            header = ArrayHeader(sizes, np.dtype(f">{ELEMENT_TYPES[magic[2]]}"))
         else:
             raise ArrayFileError(f"{location}: neither an IDX nor an .npy file")
     except struct.error as error:
