@@ -1,0 +1,1 @@
+"""What can be found by reading a package; nothing of it is executed."""
