@@ -93,7 +93,9 @@ def test_several_files_in_one_field_the_last_wins(run: Callable[..., Run]) -> No
 
 
 @pytest.mark.usefixtures("digit_server")
-@pytest.mark.parametrize("data", [{}, {"image": {"a": BytesIO()}}, {"images": "text"}, [1]], ids=["nothing", "other field", "text", "array"])
+@pytest.mark.parametrize(
+    "data", [{}, {"image": {"a": BytesIO()}}, {"images": "text"}, [1]], ids=["nothing", "other field", "text", "array"]
+)
 def test_digits_holds_requests_against_its_contract(data: object, run: Callable[..., Run]) -> None:
     with pytest.raises(BadRequest):
         run("digits")(data)
