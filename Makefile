@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 DEMO := work/demo
+# Two test processes; the tests of a file share what it sets up, and stay together.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 
 .PHONY: demo serve test test-all lint typecheck conformance benchmark clean
 
@@ -16,11 +18,11 @@ serve: $(INSTALLED)
 	$(BIN)/model-service serve $(DEMO)/train --host 127.0.0.1 --port 8080
 
 test: lint typecheck
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
 test-all: lint typecheck
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[data,test,ray]'
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

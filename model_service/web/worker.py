@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 import grpc
@@ -48,8 +51,28 @@ def load(plan: WorkerPlan) -> Ingress:
         _give_up(plan, f"a worker cannot start: {type(error).__name__}: {error}")
     if plan.options.cpu_affinity == "auto":
         keep_together(application.count_requests, _SMALL_REQUEST_SECONDS, all_threads)
-    plan.loaded_path.touch()
+    announce_when_serving(plan.loaded_path)
     return application
+
+
+def announce_when_serving(loaded_path: Path) -> None:
+    """Touch ``loaded_path`` when the event loop makes its first turn, and let it have a SIGTERM that came before.
+
+    uvloop loses a signal that arrives after its handlers are set and before it runs. The interpreter notes those in
+    the wake-up pipe, which the loop takes over when it begins; so the pipe stays open.
+    """
+    reader, writer = os.pipe()
+    for end in (reader, writer):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(writer)
+
+    def announce() -> None:
+        with suppress(BlockingIOError):
+            if signal.SIGTERM in os.read(reader, 1024):
+                os.kill(os.getpid(), signal.SIGTERM)
+        loaded_path.touch()
+
+    asyncio.get_event_loop().call_soon(announce)
 
 
 def _give_up(plan: WorkerPlan, reason: str) -> NoReturn:

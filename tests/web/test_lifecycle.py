@@ -138,11 +138,13 @@ def test_sigterm_ends_everything_with_status_0(make_package: MakePackage, tmp_pa
     )
     assert process.stderr is not None
     with process.stderr:
+        printed = b""
         for line in process.stderr:
+            printed += line
             if b"ready: http" in line:
                 break
         family = children(process.pid)
-        assert len(family) >= 2
+        assert len(family) >= 2, printed.decode()
         assert len(list(tmp_path.iterdir())) == 1
         process.terminate()
         assert process.wait(30) == 0
@@ -250,3 +252,27 @@ def test_lazy_model_server_starts_when_it_is_asked_for(serve: Serve) -> None:
     assert ready.status == 200
     assert ready.json()["model_server"]["phase"] == "found"
     assert not [pid for pid in children(service.pid) if "model_service.model_server" in command_line(pid)]
+
+
+@pytest.mark.parametrize(
+    ("early", "ends"), [("announce_when_serving(Path(sys.argv[1]))", True), ("", False)], ids=["ours", "the loop alone"]
+)
+def test_a_signal_before_the_first_turn_of_the_loop_is_not_lost(tmp_path: Path, early: str, ends: bool) -> None:
+    code = f"""
+import asyncio, os, signal, sys, time, uvloop
+from pathlib import Path
+from model_service.web.worker import announce_when_serving
+
+loop = uvloop.new_event_loop()
+asyncio.set_event_loop(loop)
+{early}
+loop.add_signal_handler(signal.SIGTERM, loop.stop)
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(0.1)
+loop.call_later(10 if {ends} else 1, lambda: os._exit(7))
+loop.run_forever()
+"""
+    loaded = tmp_path / "loaded"
+    done = subprocess.run([sys.executable, "-c", code, str(loaded)], timeout=60, check=False)
+    assert done.returncode == (0 if ends else 7)
+    assert loaded.exists() == ends
