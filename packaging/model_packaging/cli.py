@@ -12,6 +12,8 @@ from model_service.errors import ModelServiceError
 # status
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("model_packaging.build_cli:main", "make a package of a training run, or of a model and its parts"),
+    "image": ("model_packaging.deploy.image:main", "write a Dockerfile and a compose file for a package"),
+    "kubernetes": ("model_packaging.deploy.kubernetes:main", "write manifests for a package"),
 }
 
 _EXIT_USAGE = 2
