@@ -15,7 +15,7 @@ from PIL import Image
 from model_packaging.cli import main
 from model_packaging.errors import BuildRefused
 from model_packaging.rules import check_config
-from model_packaging.starter.plan import find_picture_input, find_scores, has_rows
+from model_packaging.starter.plan import find_picture_input, find_scores, has_rows, rows_property
 from model_packaging.starter.render import render
 from model_service.client import Client, PredictionFailed
 from model_service.client.local import serve_package
@@ -74,6 +74,9 @@ def test_what_may_be_something_else_is_no_picture(inputs: list[tuple[str, str, t
 def test_rows_and_scores_are_told_from_the_signature() -> None:
     assert has_rows(signature(("a", "float32", (None, 2)), ("b", "int32", (None,))))
     assert not has_rows(signature(("a", "float32", (None, 2)), ("b", "int32", ())))
+    assert rows_property(signature(("a", "float32", (None, 2)), ("b", "int32", (None,)))) == "instances"
+    assert rows_property(signature(("a", "float32", (None, 2)))) == ""
+    assert rows_property(signature(("a", "float32", (None, 2)), ("b", "int32", ()))) == ""
     assert find_scores(signature(("a", "float32", ())), 3).name == "scores"
     with pytest.raises(BuildRefused, match=r"4 labels are given, but no outputs .* scores: float32 \[\?, 3\]"):
         find_scores(signature(("a", "float32", ())), 4)
@@ -81,14 +84,14 @@ def test_rows_and_scores_are_told_from_the_signature() -> None:
 
 def test_no_name_can_become_code() -> None:
     evil = 'x"; import os; os.system("true")\n# '
-    text = render("tensor_service.py", {"INPUTS": {evil: ("float32", None)}, "HAS_ROWS": False})
+    text = render("tensor_service.py", {"INPUTS": {evil: ("float32", None)}, "ROWS": "rows"})
     values = {
         node.target.id: ast.literal_eval(node.value)
         for node in ast.parse(text).body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None
     }
     assert values["INPUTS"] == {evil: ("float32", None)}
-    assert "\nHAS_ROWS = False  # the first" in text
+    assert "\nROWS = 'rows'  # the property" in text
     with pytest.raises(ValueError, match="0 constants called NOWHERE"):
         render("tensor_service.py", {"NOWHERE": 1})
 
@@ -164,19 +167,27 @@ def test_pictures_without_labels_answer_the_outputs(saved_model: SavedModels, tm
 def test_tensors_travel_as_json(saved_model: SavedModels, tmp_path: Path) -> None:
     config = build(saved_model("mixed"), tmp_path / "out")
     assert config["model_algorithm"] == "predict_analysis"
-    request = config["apis"][0]["request"]["data"]["properties"]
-    assert request["byte"]["items"] == {"type": "integer", "minimum": 0, "maximum": 255}
-    asked = {"wide": [2**62, -1], "flag": [True, False], "tiny": [0.5, 2], "brain": [0.25, 1], "byte": [255, 0]}
+    rows = config["apis"][0]["request"]["data"]["properties"]["instances"]
+    assert rows["items"]["properties"]["byte"]["maximum"] == 255
+    assert rows["items"]["required"] == ["brain", "byte", "flag", "tiny", "wide"]
+    asked: dict[str, list[Any]] = {
+        "wide": [2**62, -1],
+        "flag": [True, False],
+        "tiny": [0.5, 2],
+        "brain": [0.25, 1],
+        "byte": [255, 0],
+    }
+    first, second = ({name: values[row] for name, values in asked.items()} for row in (0, 1))
     with serve_package(tmp_path / "out") as service, Client(service.url) as client:
-        assert client.predict(asked) == {f"{name}_out": value for name, value in asked.items()}
+        assert client.predict({"instances": [first, second]}) == {f"{name}_out": asked[name] for name in asked}
         for wrong, told in (
-            ({"byte": [256, 0]}, "/byte/0"),
-            ({"byte": [1]}, "byte has 1"),
-            ({"tiny": [1e6, 0]}, "too large for float16"),
-            ({"flag": []}, "/flag"),
+            ([first, {**second, "byte": 256}], "/instances/1/byte"),
+            ([first, {"byte": 1}], "/instances/1"),
+            ([{**first, "tiny": 1e6}], "too large for float16"),
+            ([], "/instances"),
         ):
             with pytest.raises(PredictionFailed, match=told) as caught:
-                client.predict({**asked, **wrong})
+                client.predict({"instances": wrong})
             assert caught.value.status == 400
 
 

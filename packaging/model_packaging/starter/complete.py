@@ -26,7 +26,7 @@ from model_packaging.starter.plan import (
     check_speakable,
     find_picture_input,
     find_scores,
-    has_rows,
+    rows_property,
 )
 from model_packaging.starter.render import TEMPLATES, render
 from model_packaging.starter.sample import Tensors, ask_model, make_sample, read_sample
@@ -136,7 +136,8 @@ class _Starter:
         """Write the files beside the SavedModel; return the content of config.json."""
         if self._picture is None:
             self._write_tensor_service()
-            request, response = tensor_request(self._signature), tensor_response(self._signature, self._answer())
+            request = tensor_request(self._signature, rows_property(self._signature))
+            response = tensor_response(self._signature, self._answer())
         elif self._knowledge.labels:
             request = picture_request(self._picture, "one picture, in any format that Pillow reads")
             response = label_response(self._knowledge.labels)
@@ -195,7 +196,7 @@ class _Starter:
             name: ("float32" if spec.dtype.name == "bfloat16" else spec.dtype.name, spec.shape)
             for name, spec in self._signature.inputs.items()
         }
-        self._write_service(render("tensor_service.py", {"INPUTS": inputs, "HAS_ROWS": has_rows(self._signature)}))
+        self._write_service(render("tensor_service.py", {"INPUTS": inputs, "ROWS": rows_property(self._signature)}))
 
     def _write_service(self, text: str) -> None:
         (self._model / SERVICE_NAME).write_text(text, encoding="utf-8")

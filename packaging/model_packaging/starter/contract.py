@@ -71,9 +71,17 @@ def picture_request(picture: PictureInput, description: str) -> Schema:
     }
 
 
-def tensor_request(signature: Signature) -> Schema:
-    """A property for every input: arrays nested as deep as the tensor has dimensions."""
-    return _named({name: _nested(spec, spec.shape, is_request=True) for name, spec in signature.inputs.items()})
+def tensor_request(signature: Signature, rows_name: str) -> Schema:
+    """A property for every input: arrays nested as deep as the tensor has dimensions.
+
+    Args:
+        signature: the model's.
+        rows_name: a property that holds rows, each with every input less its first dimension; "": there is none.
+    """
+    if not rows_name:
+        return _named({name: _nested(spec, spec.shape, is_request=True) for name, spec in signature.inputs.items()})
+    row = {name: _nested(spec, (spec.shape or ())[1:], is_request=True) for name, spec in signature.inputs.items()}
+    return _named({rows_name: {"type": "array", "minItems": 1, "items": _named(row)}})
 
 
 def tensor_response(signature: Signature, answer: Mapping[str, NDArray[Any]]) -> Schema:

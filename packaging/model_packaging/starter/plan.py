@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from model_packaging.errors import BuildRefused
 from model_service.tfs.signature import Signature, TensorSpec
 
+ROWS_NAME = "instances"
 DEFAULT_SIDE = 224  # pixels; for models that take pictures of any size
 _PICTURE_NAME = re.compile(r"image|img|picture|photo|pixel|digit|frame", re.IGNORECASE)
 _CHANNELS = (1, 3, 4)
@@ -91,6 +92,15 @@ def check_speakable(signature: Signature) -> None:
 def has_rows(signature: Signature) -> bool:
     """Whether the first dimension of every input is open, so that a request may have any number of rows."""
     return all(spec.shape is not None and spec.shape[:1] == (None,) for spec in signature.inputs.values())
+
+
+def rows_property(signature: Signature) -> str:
+    """Name the property of a request that holds its rows; "": each input is a property of its own.
+
+    Several inputs whose first dimension is open come row by row: a schema can say that a row has all of them, but not
+    that several arrays have the same length.
+    """
+    return ROWS_NAME if len(signature.inputs) > 1 and has_rows(signature) else ""
 
 
 def find_scores(signature: Signature, label_count: int) -> TensorSpec:

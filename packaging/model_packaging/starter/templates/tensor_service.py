@@ -17,20 +17,16 @@ from model_service.tfserving_model_service import TfServingBaseService
 # The inputs of the model: element type and shape. A dimension that is None may have any size, a shape that is None
 # any number of dimensions.
 INPUTS: dict[str, tuple[str, tuple[int | None, ...] | None]] = {"x": ("float32", (None,))}
-HAS_ROWS = True  # the first dimension of every input counts the rows of a request
+ROWS = ""  # the property with the rows of a request, each an object with every input; "": inputs are properties
 
 
 class TensorService(TfServingBaseService):
     """Answers the raw outputs for the tensors of a request."""
 
     def _preprocess(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Make an array of each input: ``data`` is the JSON body, ``{name: nested lists}``."""
-        tensors = {name: to_tensor(name, data[name], kind, shape) for name, (kind, shape) in INPUTS.items()}
-        lengths = {name: len(tensor) for name, tensor in tensors.items()} if HAS_ROWS else {}
-        if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-            raise BadRequest(f"all inputs must have the same number of rows: {told}")
-        return tensors
+        """Make an array of each input; ``data`` is the JSON body."""
+        values = {name: [row[name] for row in data[ROWS]] for name in INPUTS} if ROWS else data
+        return {name: to_tensor(name, values[name], kind, shape) for name, (kind, shape) in INPUTS.items()}
 
     def _postprocess(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Answer ``{output: nested lists}``."""
