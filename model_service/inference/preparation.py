@@ -17,6 +17,7 @@ from model_service.backend.state import StateFolder
 from model_service.errors import PackageError
 from model_service.inference.contract import Mode
 from model_service.inference.service_plan import ServicePlan
+from model_service.package.archive import unpacked_package
 from model_service.package.config import PackageConfig, read_config
 from model_service.package.layout import PackageLayout, find_package
 
@@ -28,7 +29,7 @@ class ServiceOptions:
     """What a user may say about how a package runs, whatever the command.
 
     Attributes:
-        package: the folder that holds model/, model/ itself, or a training output.
+        package: the folder that holds model/, model/ itself, a training output, or an archive.
         service: a file to use instead of the package's customize_service.py.
         backend: which model server; see :func:`choose_backend`.
         sidecar: when a model server is started: ``auto``, ``always`` or ``never``.
@@ -74,13 +75,13 @@ def prepare(options: ServiceOptions, run_root: Path) -> Preparation:
 
     Args:
         options: what the user said.
-        run_root: private folder for this run; gets ``backend/`` and ``sidecar/``.
+        run_root: private folder for this run; gets ``backend/``, ``sidecar/`` and, of an archive, ``package/``.
 
     Raises:
         PackageError: the package cannot be run.
         SettingsError: an option is unusable.
     """
-    layout = find_package(options.package, options.service)
+    layout = find_package(unpacked_package(options.package, run_root / "package"), options.service)
     config = read_config(layout.config_path)
     traits = inspect_service(layout.service_path)
     request_mode, response_mode = _modes(options, config)

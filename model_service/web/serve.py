@@ -169,9 +169,9 @@ class _Service:
         _say(f"listening on {address} (contract: {modes})")
         if waits_for_backend:
             self._backend_ready.wait()
-        _say(
-            f"ready: {address} serves {self._plan.service.layout.model_directory} (model server: {self._backend.kind})"
-        )
+        package = self._options.package
+        served = package if package.is_file() else self._plan.service.layout.model_directory
+        _say(f"ready: {address} serves {served} (model server: {self._backend.kind})")
 
 
 def _load_worker(plan: WorkerPlan) -> Ingress:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from model_service.errors import ModelServiceError
 
+# command -> ("module:function", one line of help); the function takes the remaining arguments, returns the exit status
+COMMANDS: dict[str, tuple[str, str]] = {
+    "archive": ("model_packaging.archive_cli:main", "write a package into one file, the same bytes every time"),
+    "inspect": ("model_packaging.inspect_cli:main", "say what a package or an archive holds"),
+    "diff": ("model_packaging.diff_cli:main", "say what differs between two packages"),
+    "requirements": ("model_packaging.requirements_cli:main", "write the dependencies as a pip requirements file"),
+}
+
 
 def main(argv: Sequence[str]) -> int:
     """Run ``model-service package``; 0: done, 2: a wrong argument or parts that make no package."""
+    if argv and argv[0] in COMMANDS:
+        module_name, _, function_name = COMMANDS[argv[0]][0].partition(":")
+        status: int = getattr(importlib.import_module(module_name), function_name)(argv[1:])
+        return status
     try:
         arguments = _parser().parse_args(argv)
     except SystemExit as error:  # argparse, after --help or a usage error
@@ -27,6 +40,8 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="model-service package", description="Make model packages.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (_, summary) in COMMANDS.items():
+        commands.add_parser(name, help=summary, add_help=False)
     build = commands.add_parser(
         "build",
         help="lay out a package from a model and its parts",
