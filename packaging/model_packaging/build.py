@@ -33,6 +33,7 @@ class BuildOrder:
         input_name: the key under which callers send the input of a Keras model; None: Keras's own name.
         output_name: the key of its output; None: Keras's own name.
         output: the folder to make; if it exists it must be empty.
+        warmup_samples: a folder of samples to record as warm-up requests; None: none are made.
     """
 
     model: Path
@@ -41,6 +42,7 @@ class BuildOrder:
     input_name: str | None
     output_name: str | None
     output: Path
+    warmup_samples: Path | None = None
 
 
 def build_package(order: BuildOrder) -> list[str]:
@@ -72,12 +74,22 @@ def build_package(order: BuildOrder) -> list[str]:
         unfinished = order.output.with_name(f".{order.output.name}.{os.getpid()}")
         try:
             _write(order, is_keras, config, service, unfinished / MODEL_FOLDER_NAME)
+            warmup = _write_warmup(order, unfinished / MODEL_FOLDER_NAME)
             os.replace(unfinished, order.output)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     except OSError as error:
         raise SettingsError(f"{error.filename or order.output}: cannot be written ({error.strerror})") from error
-    return _report(order, config_path, service_path, config, service)
+    return [*_report(order, config_path, service_path, config, service), *warmup]
+
+
+def _write_warmup(order: BuildOrder, model: Path) -> list[str]:
+    if order.warmup_samples is None:
+        return []
+    from model_packaging.warmup import WARMUP_PATH, write_warmup_requests
+
+    count = write_warmup_requests(model, order.warmup_samples)
+    return [f"{order.output / MODEL_FOLDER_NAME / WARMUP_PATH}: {count} requests from {order.warmup_samples}"]
 
 
 def _check_output(output: Path) -> None:

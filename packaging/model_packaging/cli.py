@@ -71,6 +71,13 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--output", required=True, type=Path, metavar="DIR", help="folder to make; must be empty if it exists"
     )
+    build.add_argument(
+        "--warmup-samples",
+        type=Path,
+        metavar="DIR",
+        help="files to send, or JSON bodies (.json): each goes through _preprocess, and what it sends to the model is "
+        "replayed whenever the model is loaded",
+    )
     return parser
 
 
@@ -84,6 +91,7 @@ def _build(arguments: argparse.Namespace) -> None:
         input_name=arguments.input_name,
         output_name=arguments.output_name,
         output=arguments.output,
+        warmup_samples=arguments.warmup_samples,
     )
     for line in build_package(order):
         print(line)
