@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from model_service.package.archive_frame import (
     padding,
     seal,
 )
-from model_service.package.manifest import MANIFEST_NAME
+from model_service.package.manifest import MANIFEST_NAME, parse_manifest
 
 NOISE = hashlib.sha512(b"noise").digest() * 8  # repeats, so that deflate makes references
 RANDOM = b"".join(hashlib.sha512(bytes([index])).digest() for index in range(32))
@@ -418,3 +419,35 @@ def test_headers_say_to_others_what_they_say_to_us(path: str, size_bytes: int, e
     assert found is not None
     assert (found.name, found.size, found.isreg()) == (path, size_bytes, True)
     assert (found.mode, found.mtime, found.uid, found.gid, found.uname) == (0o755 if executable else 0o644, 0, 0, 0, "")
+
+
+def mutated(content: bytes, random: Random) -> bytes:
+    """The bytes with one thing changed: bits, a piece more, less, twice, or somewhere else."""
+    start = random.randrange(len(content))
+    end = min(len(content), start + random.choice([1, 8, 100, BLOCK_BYTES]))
+    piece = content[start:end]
+    return {
+        "flip": content[:start] + bytes([content[start] ^ 1 << random.randrange(8)]) + content[start + 1 :],
+        "drop": content[:start] + content[end:],
+        "twice": content[:end] + piece + content[end:],
+        "zero": content[:start] + bytes(len(piece)) + content[end:],
+        "noise": content[:start] + random.randbytes(len(piece)) + content[end:],
+        "move": content[:start] + content[end:] + piece,
+    }[random.choice(["flip", "drop", "twice", "zero", "noise", "move"])]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whoever_seals_a_changed_tar_anew_gets_nothing_else_out_of_it(seed: int, archive: Path) -> None:
+    """The seal is no signature: anybody can make one. So what it encloses is held against the manifest all the same."""
+    random = Random(seed)
+    whole = gzip.decompress(archive.read_bytes())
+    manifest = whole[BLOCK_BYTES : whole.index(b"\0", BLOCK_BYTES)]
+    assert parse_manifest(manifest) == verify(archive).manifest
+    for _ in range(250):
+        tar = mutated(whole, random)
+        if tar == whole:  # zeros in the place of zeros
+            continue
+        squeezed = GZIP_HEADER + gzip.compress(tar, 1, mtime=0)[len(GZIP_HEADER) :]
+        content = squeezed + seal(hashlib.sha256(manifest).digest(), hashlib.sha256(squeezed).digest())
+        with pytest.raises(ArchiveRefused, match="changed or damaged"):
+            read_archive(io.BytesIO(content), archive, Target())
