@@ -32,9 +32,6 @@ def main(argv: Sequence[str]) -> int:
     except ModelServiceError as error:
         print(f"model-service package archive: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("model-service package archive: interrupted; nothing was written", file=sys.stderr)
-        return 2
     for path in written.left_out[:_MOST_SHOWN]:
         print(f"left out: {path}")
     if len(written.left_out) > _MOST_SHOWN:

@@ -23,7 +23,11 @@ def main(argv: Sequence[str]) -> int:
     """Run ``model-service package``; 0: done, 2: a wrong argument or parts that make no package."""
     if argv and argv[0] in COMMANDS:
         module_name, _, function_name = COMMANDS[argv[0]][0].partition(":")
-        status: int = getattr(importlib.import_module(module_name), function_name)(argv[1:])
+        try:
+            status: int = getattr(importlib.import_module(module_name), function_name)(argv[1:])
+        except KeyboardInterrupt:
+            print(f"model-service package {argv[0]}: interrupted", file=sys.stderr)
+            return 2
         return status
     try:
         arguments = _parser().parse_args(argv)

@@ -241,6 +241,25 @@ def test_archived_copied_served_and_asked(
     assert list(runs.iterdir()) == []
 
 
+def test_a_signal_while_an_archive_is_unpacked_leaves_nothing(
+    archive: Archive, package: Path, tmp_path: Path, runs: Path
+) -> None:
+    with (package / "model" / "large.bin").open("wb") as file:
+        file.truncate(150 << 20)
+    assert archive() == 0
+    command = [sys.executable, "-m", "model_service.cli", "serve", str(tmp_path / "digits.tar.gz"), "--port", "0"]
+    environment = {**os.environ, "TMPDIR": str(runs)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not any(runs.rglob("large.bin")):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        _, printed = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (0, "model-service: stopped before it served\n")
+    assert list(runs.iterdir()) == []
+
+
 def test_predict_takes_an_archive(
     make_package: MakePackage,
     archive: Archive,
@@ -264,12 +283,12 @@ def test_a_batch_run_goes_on_after_the_archive_was_unpacked_anew(
     make_package: MakePackage, tmp_path: Path, runs: Path
 ) -> None:
     archive = tmp_path / "rows.tar.gz"
-    assert main(["archive", str(make_package("logged_rows", "digits")), "--output", str(archive)]) == 0
+    assert main(["archive", str(make_package("sleeps")), "--output", str(archive)]) == 0
     rows = tmp_path / "rows.jsonl"
-    rows.write_text("".join(json.dumps({"x": number / 1000}) + "\n" for number in range(4000)))
+    rows.write_text("".join(json.dumps({"seconds": 0.02}) + "\n" for _ in range(60)))
     output = tmp_path / "out"
     command = [sys.executable, "-m", "model_service.cli", "batch", str(archive), "--input", str(rows)]
-    command += ["--output", str(output), "--backend", "embedded", "--batch-size", "8", "--workers", "1", "--quiet"]
+    command += ["--output", str(output), "--batch-size", "1", "--workers", "1", "--quiet"]
     environment = {**os.environ, "TMPDIR": str(runs)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
@@ -284,5 +303,5 @@ def test_a_batch_run_goes_on_after_the_archive_was_unpacked_anew(
     assert list(runs.iterdir()) == []
     subprocess.run(command, env=environment, timeout=90, check=True)
     lines = (output / "predictions.jsonl").read_text().splitlines()
-    assert len(lines) == 4000
+    assert len(lines) == 60
     assert list(runs.iterdir()) == []
