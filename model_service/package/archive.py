@@ -11,7 +11,6 @@ import os
 import shutil
 import tarfile
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from model_service.package.archive_frame import (
     padding,
     sealed_digests,
 )
+from model_service.package.archive_stream import Damaged, TarStream
 from model_service.package.manifest import (
     MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
@@ -48,10 +48,6 @@ Write = Callable[[bytes], object]
 
 class ArchiveRefused(PackageError):
     """A file is no archive of a package, or is not as it was written."""
-
-
-class _Damaged(Exception):
-    """The compressed bytes cannot be read on."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +171,7 @@ def read_archive(file: BinaryIO, archive: Path, target: Target) -> ReadArchive:
     """
     size_bytes = file.seek(0, os.SEEK_END)
     digests = _read_seal(file, size_bytes, archive)
-    stream = _Stream(file, size_bytes - SEAL_BYTES)
+    stream = TarStream(file, size_bytes - SEAL_BYTES)
     place = MANIFEST_NAME
     try:
         content = _read_manifest(stream, digests[0])
@@ -190,7 +186,7 @@ def read_archive(file: BinaryIO, archive: Path, target: Target) -> ReadArchive:
         place = _END
         _expect(stream, ending(stream.read_bytes), _END)
         stream.finish()
-    except _Damaged as error:
+    except Damaged as error:
         raise ArchiveRefused(f"{archive}: {_changed(place)}: {error}") from error
     except ManifestError as error:
         raise ArchiveRefused(f"{archive}: {error}") from error
@@ -230,86 +226,22 @@ def _read_seal(file: BinaryIO, size_bytes: int, archive: Path) -> tuple[bytes, b
     )
 
 
-class _Stream:
-    """The tar in an archive, read forwards."""
-
-    def __init__(self, file: BinaryIO, end: int):
-        self.read_bytes = 0
-        self._file = file
-        self._left_bytes = end
-        self._digest = hashlib.sha256()
-        self._inflate = zlib.decompressobj(wbits=31)
-
-    @property
-    def sha256(self) -> bytes:
-        """The digest of all compressed bytes, once :meth:`finish` has been called."""
-        return self._digest.digest()
-
-    def read(self, size: int) -> bytes:
-        """Read exactly so many bytes.
-
-        Raises:
-            _Damaged: there are fewer, or what is there is no deflate stream.
-        """
-        parts = []
-        wanted = size
-        while wanted:
-            part = self._some(wanted)
-            wanted -= len(part)
-            parts.append(part)
-        self.read_bytes += size
-        return b"".join(parts)
-
-    def finish(self) -> None:
-        """Read what gzip has at its end, and find nothing after it.
-
-        Raises:
-            _Damaged: there is more.
-        """
-        while not self._inflate.eof:
-            if self._some(1, is_end=True):
-                raise _Damaged("there is more in it than was written")
-        if self._inflate.unused_data or self._left_bytes:
-            raise _Damaged("there is more in it than was written")
-
-    def _some(self, most: int, is_end: bool = False) -> bytes:
-        while not self._inflate.eof:
-            content = self._inflate.unconsumed_tail or self._chunk()
-            try:
-                part = self._inflate.decompress(content, most)
-            except zlib.error as error:
-                raise _Damaged("its compressed bytes make no sense") from error
-            if part:
-                return part
-            if not content and not self._inflate.eof:
-                break
-        if is_end and self._inflate.eof:
-            return b""
-        raise _Damaged("its end is missing")
-
-    def _chunk(self) -> bytes:
-        chunk = self._file.read(min(_CHUNK_BYTES, self._left_bytes))
-        self._left_bytes -= len(chunk)
-        self._digest.update(chunk)
-        return chunk
-
-
-def _read_manifest(stream: _Stream, sha256: bytes) -> bytes:
+def _read_manifest(stream: TarStream, sha256: bytes) -> bytes:
     header = stream.read(BLOCK_BYTES)
     try:
         size = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape").size
     except tarfile.HeaderError:
         size = -1
     if not 0 <= size <= MAX_MANIFEST_BYTES or header != file_header(MANIFEST_NAME, size, False):
-        raise _Damaged(f"it must come first, and there is {_described(header)}")
+        raise Damaged(f"it must come first, and there is {_described(header)}")
     content = stream.read(size)
     if hashlib.sha256(content).digest() != sha256:
-        raise _Damaged("its digest is another")
+        raise Damaged("its digest is another")
     _skip_padding(stream, size)
     return content
 
 
-def _read_file(stream: _Stream, entry: ArchivedFile, target: Target) -> None:
+def _read_file(stream: TarStream, entry: ArchivedFile, target: Target) -> None:
     _expect(stream, file_header(entry.path, entry.size_bytes, entry.is_executable), entry.path)
     digest = hashlib.sha256()
     left = entry.size_bytes
@@ -320,20 +252,20 @@ def _read_file(stream: _Stream, entry: ArchivedFile, target: Target) -> None:
             digest.update(content)
             write(content)
     if digest.hexdigest() != entry.sha256:
-        raise _Damaged(f"its digest is not the one in {MANIFEST_NAME}")
+        raise Damaged(f"its digest is not the one in {MANIFEST_NAME}")
     _skip_padding(stream, entry.size_bytes)
 
 
-def _skip_padding(stream: _Stream, size: int) -> None:
+def _skip_padding(stream: TarStream, size: int) -> None:
     wanted = padding(size)
     if stream.read(len(wanted)) != wanted:
-        raise _Damaged("there is something behind its content")
+        raise Damaged("there is something behind its content")
 
 
-def _expect(stream: _Stream, wanted: bytes, place: str) -> None:
+def _expect(stream: TarStream, wanted: bytes, place: str) -> None:
     found = stream.read(len(wanted))
     if found != wanted:
-        raise _Damaged(f"{'after the last file' if place == _END else 'in its place'} there is {_described(found)}")
+        raise Damaged(f"{'after the last file' if place == _END else 'in its place'} there is {_described(found)}")
 
 
 def _described(blocks: bytes) -> str:
