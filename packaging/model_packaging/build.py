@@ -25,6 +25,7 @@ class BuildOrder:
         config: a config.json; None: the one beside the SavedModel, if any; else it is written.
         output: the folder to make; if it exists it must be empty.
         knowledge: what the written parts are made from beside the signature.
+        warmup_samples: a folder of samples to record as warm-up requests; None: none are made.
     """
 
     source: ModelSource
@@ -32,6 +33,7 @@ class BuildOrder:
     config: Path | None
     output: Path
     knowledge: Knowledge = field(default_factory=Knowledge)
+    warmup_samples: Path | None = None
 
 
 def build_package(order: BuildOrder) -> list[str]:
@@ -55,13 +57,23 @@ def build_package(order: BuildOrder) -> list[str]:
         unfinished = order.output.with_name(f".{order.output.name}.{os.getpid()}")
         try:
             written = _write(order, config, service, unfinished / MODEL_FOLDER_NAME)
+            warmup = _write_warmup(order, unfinished / MODEL_FOLDER_NAME)
             os.replace(unfinished, order.output)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     except OSError as error:
         raise SettingsError(f"{error.filename or order.output}: cannot be written ({error.strerror})") from error
     given = _report(order, config_path, service_path, config, service)
-    return [*given, *(line.replace(str(unfinished), str(order.output)) for line in written)]
+    return [*given, *(line.replace(str(unfinished), str(order.output)) for line in written), *warmup]
+
+
+def _write_warmup(order: BuildOrder, model: Path) -> list[str]:
+    if order.warmup_samples is None:
+        return []
+    from model_packaging.warmup import WARMUP_PATH, write_warmup_requests
+
+    count = write_warmup_requests(model, order.warmup_samples)
+    return [f"{order.output / MODEL_FOLDER_NAME / WARMUP_PATH}: {count} requests from {order.warmup_samples}"]
 
 
 def _check_output(output: Path) -> None:

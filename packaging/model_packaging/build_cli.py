@@ -89,6 +89,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder to make; must be empty if it exists (default for a training run: its V####, in place)",
     )
+    parser.add_argument(
+        "--warmup-samples",
+        type=Path,
+        metavar="DIR",
+        help="files to send, or JSON bodies (.json): each goes through _preprocess, and what it sends to the model is "
+        "replayed whenever the model is loaded",
+    )
     parser.add_argument("--no-check", action="store_true", help="do not check the package at the end")
     return parser
 
@@ -104,7 +111,7 @@ def _from_training(arguments: argparse.Namespace) -> tuple[list[str], Path]:
         return [*lines, *run.remarks], arguments.output
     if not run.is_package_folder:
         raise SettingsError(f"{run.saved_model}: is one folder too deep for a package; name a folder with --output DIR")
-    for flag in ("service", "config", "input_name", "output_name"):
+    for flag in ("service", "config", "input_name", "output_name", "warmup_samples"):
         if getattr(arguments, flag) is not None:
             raise SettingsError(f"--{flag.replace('_', '-')}: goes with --output DIR; a run is completed, not changed")
     knowledge = replace(_knowledge(arguments.labels), metrics=run.metrics)
@@ -123,6 +130,7 @@ def _build(
         config=arguments.config,
         output=output,
         knowledge=replace(_knowledge(arguments.labels), metrics=metrics),
+        warmup_samples=arguments.warmup_samples,
     )
     return build_package(order)
 

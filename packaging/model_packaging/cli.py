@@ -12,6 +12,10 @@ from model_service.errors import ModelServiceError
 # status
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("model_packaging.build_cli:main", "make a package of a training run, or of a model and its parts"),
+    "archive": ("model_packaging.archive_cli:main", "write a package into one file, the same bytes every time"),
+    "inspect": ("model_packaging.inspect_cli:main", "say what a package or an archive holds"),
+    "diff": ("model_packaging.diff_cli:main", "say what differs between two packages"),
+    "requirements": ("model_packaging.requirements_cli:main", "write the dependencies as a pip requirements file"),
     "image": ("model_packaging.deploy.image:main", "write a Dockerfile and a compose file for a package"),
     "kubernetes": ("model_packaging.deploy.kubernetes:main", "write manifests for a package"),
 }
@@ -35,6 +39,9 @@ def main(argv: Sequence[str]) -> int:
         status: int = getattr(importlib.import_module(module_name), function_name)(rest)
     except SystemExit as error:  # argparse, after --help or a usage error
         return int(error.code or 0)
+    except KeyboardInterrupt:
+        print(f"model-service package {command}: interrupted", file=sys.stderr)
+        return _EXIT_USAGE
     except ModelServiceError as error:
         print(f"model-service package {command}: {error}", file=sys.stderr)
         return _EXIT_USAGE

@@ -21,7 +21,6 @@ BASE_IMAGE = f"tf-model-service:{__version__}"
 REQUIREMENTS_NAME = "requirements.txt"
 _HEADING = "Written by `model-service package image`; see docs/deploying.md."
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", ".git", "*.pyc")
-_SPECIFIERS = {"EXACT": "==", "ATLEAST": ">=", "ATMOST": "<="}
 
 _DOCKERFILE = """# {heading}
 #
@@ -192,14 +191,12 @@ def _requirements(order: ImageOrder) -> str:
 
 def _requirement_lines(group: Mapping[str, Any]) -> list[str]:
     from model_packaging.dependency_rules import check_dependencies
+    from model_packaging.requirements import requirement_of
 
-    wheels = {package.get("package_name") for package in group.get("packages", []) if isinstance(package, Mapping)}
-    findings = list(check_dependencies([group], {str(wheel) for wheel in wheels}))
+    packages = group.get("packages", []) if isinstance(group, Mapping) else []
+    names = {str(package.get("package_name")) for package in packages if isinstance(package, Mapping)}
+    findings = list(check_dependencies([group], names))
     if findings:
         raise BuildRefused("\n  ".join(["config.json: its dependencies cannot be installed:", *map(str, findings)]))
-    lines = []
-    for package in group["packages"]:
-        name, version = package["package_name"], package.get("package_version", "")
-        place = f"./{name}" if name.endswith(".whl") else name
-        lines.append(f"{place}{_SPECIFIERS[package['restraint']]}{version}" if version else place)
-    return lines
+    lines = map(requirement_of, packages)
+    return [f"./{line}" if line.endswith(".whl") else line for line in lines]
