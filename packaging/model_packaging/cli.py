@@ -35,6 +35,9 @@ def main(argv: Sequence[str]) -> int:
         status: int = getattr(importlib.import_module(module_name), function_name)(rest)
     except SystemExit as error:  # argparse, after --help or a usage error
         return int(error.code or 0)
+    except KeyboardInterrupt:
+        print(f"model-service package {command}: interrupted", file=sys.stderr)
+        return _EXIT_USAGE
     except ModelServiceError as error:
         print(f"model-service package {command}: {error}", file=sys.stderr)
         return _EXIT_USAGE
