@@ -18,7 +18,8 @@ VERBS: dict[str, tuple[str, str]] = {
         "run a training script as a versioned job and complete its package",
     ),
     "data": ("model_training.cli:data_main", "write a data set to a folder"),
-    "package": ("model_packaging.cli:main", "build a package from a model and its parts"),
+    "init": ("model_packaging.init.cli:main", "make the skeleton of a package, which serves at once"),
+    "package": ("model_packaging.cli:main", "make packages, and what they run in"),
     "evaluate": ("model_service.evaluation.cli:main", "compare predictions with labels, in numbers and pictures"),
     "model-server": ("model_service.model_server.__main__:main", "run the embedded tensorflow_model_server"),
 }

@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 RUNTIME = ROOT / "model_service"
-# Installed under train/, folders of single files that must not become packages themselves.
-WITHOUT_INIT = {"model_training.scripts", "model_training.scripts.bitahub"}
+# Folders of single files, installed below a package, that must not become packages themselves.
+WITHOUT_INIT = {"model_training.scripts", "model_training.scripts.bitahub", "model_packaging.docker"}
 
 HTTP = ("flask", "werkzeug", "granian", "multipart", "http", "urllib", "uvloop", "socketserver", "wsgiref")
 # http.HTTPStatus is a table of numbers, and numbers are what errors carry.

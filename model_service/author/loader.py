@@ -5,19 +5,22 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import GenericAlias, ModuleType
 
 from model_service.author.base import ModelService
 from model_service.errors import PackageError
+from model_service.package.dependencies import Dependency, line_for_module
 
 
-def load_service(path: str, name: str | None = None) -> ModuleType:
+def load_service(path: str, name: str | None = None, dependencies: Sequence[Dependency] = ()) -> ModuleType:
     """Run a Python file as a module and return it.
 
     Args:
         path: the file.
         name: the module's name; default: the file's name without ending.
+        dependencies: what config.json declares; a module that is missing is looked up in them.
 
     Raises:
         PackageError: there is no such file, or it raises while it is loaded; the message has the author's file, line
@@ -35,11 +38,14 @@ def load_service(path: str, name: str | None = None) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
+        hint = _hint(error, dependencies, file.parent)
         sys.modules.pop(module_name, None)
         if before is not None:
             sys.modules[module_name] = before
         traceback.print_exc()
-        raise PackageError(f"{_author_place(error, file)}: loading fails: {_error_text(error)}") from error
+        raise PackageError(
+            f"{_author_place(error, file)}: loading fails: {type(error).__name__}: {error}{hint}"
+        ) from error
     return module
 
 
@@ -85,8 +91,8 @@ def _author_place(error: BaseException, file: Path) -> str:
     return place
 
 
-def _error_text(error: BaseException) -> str:
-    hint = ""
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        hint = f" (install it: pip install {error.name.partition('.')[0]})"
-    return f"{type(error).__name__}: {error}{hint}"
+def _hint(error: BaseException, dependencies: Sequence[Dependency], folder: Path) -> str:
+    """The command that installs a missing module; "" where that would not help: what it is a part of is there."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name or error.name.partition(".")[0] in sys.modules:
+        return ""
+    return f" (install it: {line_for_module(error.name, dependencies, folder)})"

@@ -101,7 +101,9 @@ def parse_options(argv: Sequence[str]) -> BatchOptions:
         "again: no item is lost and none is answered twice.",
         allow_abbrev=False,
     )
-    parser.add_argument("package", type=Path, help="folder that holds model/, model/ itself, or a training output")
+    parser.add_argument(
+        "package", type=Path, help="folder that holds model/, model/ itself, a training output or an archive"
+    )
     add_options(parser, OPTIONS, has_variables=False)
     flags = vars(parser.parse_args(argv))
     package = flags.pop("package")

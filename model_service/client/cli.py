@@ -12,6 +12,7 @@ from model_service.client.http import Client
 from model_service.client.local import package_file_field, serve_package
 from model_service.client.reply import Reply
 from model_service.errors import ModelServiceError
+from model_service.package.archive import opened_package
 from model_service.settings import positive_seconds
 
 _DEFAULT_FIELD = "images"
@@ -24,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
         description="Send each file to a running service, or to a package served for the purpose, and print one "
         "JSON line per file. Files named *.json are sent as a JSON body, all others as an upload.",
     )
-    parser.add_argument("target", help="http://HOST:PORT/ or a package folder")
+    parser.add_argument("target", help="http://HOST:PORT/, a package's folder, or its archive")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--field", help="form field of the uploads (default: the contract's, else images)")
     parser.add_argument("--token", help="sent as X-Auth-Token")
@@ -35,10 +36,10 @@ def main(argv: Sequence[str]) -> int:
         if arguments.target.startswith(("http://", "https://")):
             field = arguments.field or _DEFAULT_FIELD
             return _predict(arguments.target, field, arguments)
-        package = Path(arguments.target)
-        field = arguments.field or package_file_field(package) or _DEFAULT_FIELD
-        with serve_package(package, "--backend", arguments.backend) as service:
-            return _predict(service.url, field, arguments)
+        with opened_package(Path(arguments.target)) as package:
+            field = arguments.field or package_file_field(package) or _DEFAULT_FIELD
+            with serve_package(package, "--backend", arguments.backend) as service:
+                return _predict(service.url, field, arguments)
     except ModelServiceError as error:
         print(f"model-service predict: {error}", file=sys.stderr)
         return 2

@@ -28,6 +28,7 @@ from model_service.errors import BackendUnavailable, PackageError
 from model_service.inference.pipeline import Contract, Pipeline, Service, make_contracts
 from model_service.inference.pool import InstancePool
 from model_service.inference.service_plan import ServicePlan
+from model_service.package.dependencies import read_dependencies
 from model_service.tfs.client import ModelServerClient
 from model_service.tfs.signature import Signature, read_saved_model_signature
 
@@ -105,7 +106,7 @@ def _service_class(plan: ServicePlan, version_folder: Path) -> type[ModelService
     if path is None:
         return TfServingVisionService
     in_run_folder = version_folder / path.name if path.parent == plan.layout.model_directory else path
-    module = load_service(str(in_run_folder), "customize_service")
+    module = load_service(str(in_run_folder), "customize_service", read_dependencies(plan.config.content))
     is_tensorflow = any(issubclass(value, TfServingBaseService) for value in classes_in(module).values())
     return choose_service_class(module, TfServingBaseService if is_tensorflow else SingleNodeService)
 

@@ -17,7 +17,9 @@ from model_service.backend.state import StateFolder
 from model_service.errors import PackageError
 from model_service.inference.contract import Mode
 from model_service.inference.service_plan import ServicePlan
+from model_service.package.archive import unpacked_package
 from model_service.package.config import PackageConfig, read_config
+from model_service.package.dependencies import install_line, missing_dependencies, read_dependencies
 from model_service.package.layout import PackageLayout, find_package
 
 _log = logging.getLogger(__name__)
@@ -28,7 +30,7 @@ class ServiceOptions:
     """What a user may say about how a package runs, whatever the command.
 
     Attributes:
-        package: the folder that holds model/, model/ itself, or a training output.
+        package: the folder that holds model/, model/ itself, a training output, or an archive.
         service: a file to use instead of the package's customize_service.py.
         backend: which model server; see :func:`choose_backend`.
         sidecar: when a model server is started: ``auto``, ``always`` or ``never``.
@@ -74,19 +76,20 @@ def prepare(options: ServiceOptions, run_root: Path) -> Preparation:
 
     Args:
         options: what the user said.
-        run_root: private folder for this run; gets ``backend/`` and ``sidecar/``.
+        run_root: private folder for this run; gets ``backend/``, ``sidecar/`` and, of an archive, ``package/``.
 
     Raises:
         PackageError: the package cannot be run.
         SettingsError: an option is unusable.
     """
-    layout = find_package(options.package, options.service)
+    layout = find_package(unpacked_package(options.package, run_root / "package"), options.service)
     config = read_config(layout.config_path)
     traits = inspect_service(layout.service_path)
     request_mode, response_mode = _modes(options, config)
     backend_folder = run_root / "backend"
     backend = _choose_backend(options, layout, run_root / "sidecar", backend_folder)
     _check_model(layout, traits, backend)
+    _warn_of_missing_dependencies(layout, config)
     plan = ServicePlan(
         layout=layout,
         config=config,
@@ -146,4 +149,18 @@ def _check_model(layout: PackageLayout, traits: ServiceTraits, backend: BackendP
         raise PackageError(
             f"{layout.model_directory}: there is no saved_model.pb, and customize_service.py has no _inference of its "
             "own; put the SavedModel there, or name a running model server with --backend HOST:PORT"
+        )
+
+
+def _warn_of_missing_dependencies(layout: PackageLayout, config: PackageConfig) -> None:
+    """Only a warning: many packages declare what they never import (D7)."""
+    if layout.service_path is None:  # the dependencies are those of the inference code
+        return
+    missing = missing_dependencies(read_dependencies(config.content), layout.model_directory)
+    if missing:
+        _log.warning(
+            "config.json %s: not installed: %s; what imports it fails then. To install: %s",
+            missing[0].pointer if len(missing) == 1 else "/dependencies",
+            ", ".join(each.name for each in missing),
+            install_line(missing, layout.model_directory),
         )

@@ -62,18 +62,24 @@ def _model_directory(path: Path) -> Path:
         return path
     if (path / MODEL_FOLDER_NAME).is_dir():
         return _checked(path / MODEL_FOLDER_NAME)
-    versions = sorted(
-        (int(match[1]), child)
-        for child in path.iterdir()
-        if (match := _VERSION_FOLDER.fullmatch(child.name)) and (child / MODEL_FOLDER_NAME).is_dir()
-    )
-    if versions:
-        return _checked(versions[-1][1] / MODEL_FOLDER_NAME)
+    version = newest_version(path)
+    if version is not None:
+        return _checked(version / MODEL_FOLDER_NAME)
     found = ", ".join(sorted(child.name for child in path.iterdir())[:10]) or "nothing"
     raise PackageError(
         f"{path}: no package here. Looked for {SAVED_MODEL_NAME}, {CONFIG_NAME}, {SERVICE_NAME}, model/ "
         f"or V0001/model/; found: {found}"
     )
+
+
+def newest_version(path: Path) -> Path | None:
+    """Return the newest ``V####`` in a training output that has a folder ``model/``; None: there is none."""
+    versions = sorted(
+        (int(match[1]), child)
+        for child in path.iterdir()
+        if (match := _VERSION_FOLDER.fullmatch(child.name)) and (child / MODEL_FOLDER_NAME).is_dir()
+    )
+    return versions[-1][1] if versions else None
 
 
 def _checked(model_directory: Path) -> Path:

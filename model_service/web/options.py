@@ -130,7 +130,9 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> ServeOptio
     parser = argparse.ArgumentParser(
         prog="model-service serve", description="Serve a model package over HTTP.", allow_abbrev=False
     )
-    parser.add_argument("package", nargs="?", help="folder that holds model/, model/ itself, or a training output")
+    parser.add_argument(
+        "package", nargs="?", help="folder that holds model/, model/ itself, a training output or an archive"
+    )
     add_options(parser, OPTIONS)
     flags = vars(parser.parse_args(argv))
     legacy = _legacy_arguments(environ.get("TF_MODEL_ARGS", ""))

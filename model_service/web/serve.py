@@ -11,9 +11,11 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 from model_service.auth.tokens import read_tokens
 from model_service.backend.supervisor import Supervisor
@@ -40,6 +42,9 @@ def main(argv: Sequence[str]) -> int:
     except ModelServiceError as error:
         print(f"model-service serve: {error}", file=sys.stderr)
         return EXIT_USAGE
+    except _Stopped:
+        _say("stopped before it served")
+        return 0
 
 
 def _serve(options: ServeOptions) -> int:
@@ -47,13 +52,31 @@ def _serve(options: ServeOptions) -> int:
         read_tokens(options.auth_file)
     run_root = Path(tempfile.mkdtemp(prefix="model-service-"))
     try:
-        preparation = prepare(_service_options(options), run_root)
+        with _stopped_by_signals():  # an archive may take long to unpack, and must not be left there
+            preparation = prepare(_service_options(options), run_root)
         port_holder, port = _hold_port(options.host, options.port)
         with port_holder:
             plan = WorkerPlan(options, preparation.plan, run_root)
             return _Service(plan, preparation, port).run()
     finally:
         shutil.rmtree(run_root, ignore_errors=True)
+
+
+class _Stopped(BaseException):
+    """A signal asked for the end; no error."""
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Stopped
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _service_options(options: ServeOptions) -> ServiceOptions:
@@ -169,9 +192,9 @@ class _Service:
         _say(f"listening on {address} (contract: {modes})")
         if waits_for_backend:
             self._backend_ready.wait()
-        _say(
-            f"ready: {address} serves {self._plan.service.layout.model_directory} (model server: {self._backend.kind})"
-        )
+        package = self._options.package
+        served = package if package.is_file() else self._plan.service.layout.model_directory
+        _say(f"ready: {address} serves {served} (model server: {self._backend.kind})")
 
 
 def _load_worker(plan: WorkerPlan) -> Ingress:

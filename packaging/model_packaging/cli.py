@@ -1,75 +1,57 @@
-"""The verb ``package``."""
+"""The verb ``package``: a table of commands, each imported only when it is called."""
 
 from __future__ import annotations
 
-import argparse
+import importlib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from model_service.errors import ModelServiceError
 
+# command -> ("module:function", one line of help); the function takes the remaining arguments and returns the exit
+# status
+COMMANDS: dict[str, tuple[str, str]] = {
+    "build": ("model_packaging.build_cli:main", "make a package of a training run, or of a model and its parts"),
+    "archive": ("model_packaging.archive_cli:main", "write a package into one file, the same bytes every time"),
+    "inspect": ("model_packaging.inspect_cli:main", "say what a package or an archive holds"),
+    "diff": ("model_packaging.diff_cli:main", "say what differs between two packages"),
+    "requirements": ("model_packaging.requirements_cli:main", "write the dependencies as a pip requirements file"),
+    "image": ("model_packaging.deploy.image:main", "write a Dockerfile and a compose file for a package"),
+    "kubernetes": ("model_packaging.deploy.kubernetes:main", "write manifests for a package"),
+}
+
+_EXIT_USAGE = 2
+
 
 def main(argv: Sequence[str]) -> int:
-    """Run ``model-service package``; 0: done, 2: a wrong argument or parts that make no package."""
+    """Run ``model-service package``; 0: done, 1: findings, 2: a wrong argument or parts that make no package."""
+    arguments = list(argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help_text(), file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else _EXIT_USAGE
+    command, rest = arguments[0], arguments[1:]
+    if command not in COMMANDS:
+        told = f"unknown command {command!r}; one of: {', '.join(COMMANDS)}"
+        print(f"model-service package: {told}", file=sys.stderr)
+        return _EXIT_USAGE
+    module_name, _, function_name = COMMANDS[command][0].partition(":")
     try:
-        arguments = _parser().parse_args(argv)
+        status: int = getattr(importlib.import_module(module_name), function_name)(rest)
     except SystemExit as error:  # argparse, after --help or a usage error
         return int(error.code or 0)
-    try:
-        _build(arguments)
+    except KeyboardInterrupt:
+        print(f"model-service package {command}: interrupted", file=sys.stderr)
+        return _EXIT_USAGE
     except ModelServiceError as error:
-        print(f"model-service package build: {error}", file=sys.stderr)
-        return 2
-    return 0
+        print(f"model-service package {command}: {error}", file=sys.stderr)
+        return _EXIT_USAGE
+    return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="model-service package", description="Make model packages.")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    build = commands.add_parser(
-        "build",
-        help="lay out a package from a model and its parts",
-        description="Lay out DIR/model from a model, a config.json and a customize_service.py. Each part is checked "
-        "first; what the rules for packages forbid is refused, and nothing is written.",
-        allow_abbrev=False,
+def _help_text() -> str:
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {command:<{width}}  {summary}" for command, (_, summary) in COMMANDS.items())
+    return (
+        f"usage: model-service package COMMAND ...\n\ncommands:\n{rows}\n\n"
+        "model-service package COMMAND --help tells more."
     )
-    build.add_argument(
-        "--model",
-        required=True,
-        type=Path,
-        metavar="MODEL",
-        help="the folder of a SavedModel, or a Keras file (.keras, .h5), which is exported with the signature "
-        "serving_default",
-    )
-    build.add_argument(
-        "--service",
-        type=Path,
-        metavar="FILE",
-        help="becomes customize_service.py (default: the one beside saved_model.pb, if there is one)",
-    )
-    build.add_argument(
-        "--config", type=Path, metavar="FILE", help="becomes config.json (default: the one beside saved_model.pb)"
-    )
-    build.add_argument("--input-name", metavar="NAME", help="Keras files: the key of the input (default: Keras's name)")
-    build.add_argument("--output-name", metavar="NAME", help="Keras files: the key of the output")
-    build.add_argument(
-        "--output", required=True, type=Path, metavar="DIR", help="folder to make; must be empty if it exists"
-    )
-    return parser
-
-
-def _build(arguments: argparse.Namespace) -> None:
-    from model_packaging.build import BuildOrder, build_package
-
-    order = BuildOrder(
-        model=arguments.model,
-        service=arguments.service,
-        config=arguments.config,
-        input_name=arguments.input_name,
-        output_name=arguments.output_name,
-        output=arguments.output,
-    )
-    for line in build_package(order):
-        print(line)
-    print(f"The package is in {order.output}. Serve it with: model-service serve {order.output}")

@@ -1,4 +1,7 @@
-"""Turns a Keras file into a SavedModel that a model server can run. The only module here that imports TensorFlow."""
+"""Turns a Keras model, in a file or in memory, into a SavedModel that a model server can run.
+
+The only module here that imports TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -21,23 +24,18 @@ _INPUT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def export_keras_file(source: Path, target: Path, input_name: str | None, output_name: str | None) -> None:
     """Write the model in ``source`` as a SavedModel into the existing folder ``target``.
 
-    Its only signature is ``serving_default``. Shapes and element types are the model's own; the first dimension is
-    the batch.
-
     Args:
         source: a .keras, .h5 or .hdf5 file.
         target: where saved_model.pb and variables/ go.
-        input_name: the key of the only input; None: the name that Keras gave it. Required form: a Python name.
+        input_name: see :func:`export_keras_model`.
         output_name: the same for the output.
 
     Raises:
         BuildRefused: the file is no Keras model, declares no inputs, or has several where one name was given.
     """
-    if input_name is not None and not _INPUT_NAME.fullmatch(input_name):
-        raise BuildRefused(f"--input-name {input_name}: must be a letter or _, followed by letters, digits and _")
+    _check_name("--input-name", input_name)
     with _environment(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="2"):  # only this backend writes SavedModels
         import keras
-        import tensorflow as tf
 
     if source.suffix.lower() == ".keras" and not zipfile.is_zipfile(source):
         raise BuildRefused(f"{source}: is no Keras file (those are zip archives), or is truncated.")
@@ -45,26 +43,83 @@ def export_keras_file(source: Path, target: Path, input_name: str | None, output
         model = keras.models.load_model(source, compile=False)
     except Exception as error:  # the readers raise what their formats' libraries raise
         raise BuildRefused(f"{source}: Keras cannot load it: {_gist(error)}\n  {_WAY_OUT}") from error
+    export_keras_model(model, target, input_name, output_name, title=str(source))
+
+
+def export_keras_model(
+    model: Any,
+    target: Path,
+    input_name: str | None = None,
+    output_name: str | None = None,
+    *,
+    title: str = "the Keras model",
+) -> None:
+    """Write a Keras model as a SavedModel into the existing folder ``target``.
+
+    Its only signature is ``serving_default``. Shapes and element types are the model's own; the first dimension is
+    the batch.
+
+    Args:
+        model: a keras.Model.
+        target: where saved_model.pb and variables/ go.
+        input_name: the key of the only input; None: the name that Keras gave it. Required form: a Python name.
+        output_name: the same for the output.
+        title: what messages call the model.
+
+    Raises:
+        BuildRefused: it declares no inputs, has several where one name was given, or cannot be traced.
+    """
+    _check_name("--input-name", input_name)
+    with _environment(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="2"):
+        import keras
+        import tensorflow as tf
+
+    if keras.config.backend() != "tensorflow":
+        raise BuildRefused(
+            f"{title}: Keras runs on {keras.config.backend()} here, and only TensorFlow writes SavedModels. Save it as "
+            "a .keras file and give that to model-service package build."
+        )
     inputs = getattr(model, "inputs", None)
     if not inputs:
         what = "the model was saved before it was built, or is a subclass of keras.Model: its inputs are unknown."
-        raise BuildRefused(f"{source}: {what} {_WAY_OUT}")
+        raise BuildRefused(f"{title}: {what} {_WAY_OUT}")
     structure = inputs[0] if isinstance(model, keras.Sequential) else model.input
-    keys = _input_keys(source, structure, inputs, input_name)
+    keys = _input_keys(title, structure, inputs, input_name)
     specs = [tf.TensorSpec(each.shape, each.dtype, name=key) for each, key in zip(inputs, keys, strict=True)]
-    name_outputs = _output_namer(source, model, output_name)
+    name_outputs = _output_namer(title, model, output_name)
 
     def serve(*tensors: Any) -> dict[str, Any]:
         return name_outputs(model(keras.tree.pack_sequence_as(structure, list(tensors)), training=False))
 
-    # A module that holds the model, not keras.export.ExportArchive: that stores every weight twice if told to track
-    # the model, and loses lookup tables if not.
-    module = tf.Module()
-    module.model = model
     try:
-        tf.saved_model.save(module, str(target), {SIGNATURE: tf.function(serve, input_signature=specs)})
+        call = tf.function(serve, input_signature=specs).get_concrete_function()
+        tf.saved_model.save(_module_to_save(model, call), str(target), {SIGNATURE: call})
     except Exception as error:  # whatever a layer raises while it is traced
-        raise BuildRefused(f"{source}: cannot be exported: {_gist(error)}\n  {_WAY_OUT}") from error
+        raise BuildRefused(f"{title}: cannot be exported: {_gist(error)}\n  {_WAY_OUT}") from error
+
+
+def _module_to_save(model: Any, call: Any) -> Any:
+    """Return what owns the variables and tables that the traced call reads.
+
+    Model servers restore the variables that hang on the saved object themselves. Those that hang on it through a Keras
+    variable are written as copies, and what the call reads stays without a value: so the variables below Keras's own
+    are given. A model with lookup tables must hang on it as well; its weights are then written twice.
+    """
+    import keras
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.values = [each.value if isinstance(each, keras.Variable) else each for each in model.variables]
+    handles = {id(value.handle) for value in module.values}
+    resources = [each for each in call.captured_inputs if each.dtype == tf.resource]
+    if any(id(each) not in handles for each in resources):
+        module.model = model
+    return module
+
+
+def _check_name(flag: str, name: str | None) -> None:
+    if name is not None and not _INPUT_NAME.fullmatch(name):
+        raise BuildRefused(f"{flag} {name}: must be a letter or _, followed by letters, digits and _")
 
 
 @contextmanager
@@ -82,22 +137,22 @@ def _environment(**variables: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _input_keys(source: Path, structure: Any, inputs: list[Any], input_name: str | None) -> list[str]:
+def _input_keys(title: str, structure: Any, inputs: list[Any], input_name: str | None) -> list[str]:
     """Return a key for each of ``inputs``, which are the flat form of ``structure``; a dict is ordered by its keys."""
     own = sorted(structure) if isinstance(structure, dict) else [str(each.name) for each in inputs]
     if input_name is None:
         return [re.sub(r"\W", "_", name) for name in own]
     if len(own) > 1:
-        raise BuildRefused(f"{source}: has {len(own)} inputs ({', '.join(own)}); --input-name is for models with one")
+        raise BuildRefused(f"{title}: has {len(own)} inputs ({', '.join(own)}); --input-name is for models with one")
     return [input_name]
 
 
-def _output_namer(source: Path, model: Any, output_name: str | None) -> Callable[[Any], dict[str, Any]]:
+def _output_namer(title: str, model: Any, output_name: str | None) -> Callable[[Any], dict[str, Any]]:
     """Return a function from what the model returns to ``{key: tensor}``."""
     # A Sequential has no output_names; its output is its last layer's.
     own = [str(name) for name in getattr(model, "output_names", [model.layers[-1].name])]
     if output_name is not None and len(own) > 1:
-        raise BuildRefused(f"{source}: has {len(own)} outputs ({', '.join(own)}); --output-name is for models with one")
+        raise BuildRefused(f"{title}: has {len(own)} outputs ({', '.join(own)}); --output-name is for models with one")
 
     def name_outputs(result: Any) -> dict[str, Any]:
         if isinstance(result, Mapping) and output_name is None:

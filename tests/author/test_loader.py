@@ -13,6 +13,7 @@ from model_service.author.base import SingleNodeService
 from model_service.author.loader import choose_service_class, load_service
 from model_service.author.tfserving import TfServingBaseService
 from model_service.errors import PackageError
+from model_service.package.dependencies import Dependency
 from tests.conftest import MakePackage
 
 Load = Callable[[Path], ModuleType]
@@ -99,6 +100,27 @@ def test_a_missing_distribution_is_named_with_file_line_and_remedy(
     assert message.endswith("(install it: pip install surely_not_installed)")
     assert "Traceback" in capsys.readouterr().err
     assert "customize_service" not in sys.modules
+
+
+def test_a_missing_module_is_named_by_the_dependency_that_has_it(tmp_path: Path) -> None:
+    service = tmp_path / "service.py"
+    service.write_text("import faiss.contrib\n")
+    declared = Dependency("faiss-gpu", ">=1.7", 0, "/dependencies/0/packages/0")
+    with pytest.raises(PackageError, match=r"\(install it: pip install 'faiss-gpu>=1.7'\)$"):
+        load_service(str(service), dependencies=[declared])
+    with pytest.raises(PackageError, match=r"\(install it: pip install faiss-cpu\)$"):
+        load_service(str(service))
+
+
+@pytest.mark.parametrize(
+    "statement", ["import json.contrib", "from . import nothing_here", "from .nothing_here import x"]
+)
+def test_no_installation_is_proposed_where_it_would_not_help(statement: str, tmp_path: Path) -> None:
+    service = tmp_path / "service.py"
+    service.write_text(f"{statement}\n")
+    with pytest.raises(PackageError) as caught:
+        load_service(str(service))
+    assert "install" not in str(caught.value).replace(str(tmp_path), "")
 
 
 def test_python_2_is_named_with_file_and_line(

@@ -218,14 +218,14 @@ def test_a_service_of_the_scripts_own_gets_no_contract_of_ours(version: Path) ->
     assert any("without a contract" in line for line in lines)
 
 
-def test_a_model_with_other_tensors_gets_no_service_of_ours(tmp_path: Path, saved_model: SavedModels) -> None:
+def test_a_model_with_other_tensors_gets_a_starter(tmp_path: Path, saved_model: SavedModels) -> None:
     version = tmp_path / "V0001"
     shutil.copytree(saved_model("half_plus_two"), version / "model")
     lines = complete_package(version)
-    assert not (version / "model" / "customize_service.py").exists()
-    assert "apis" not in read_config_json(version)
+    assert "class TensorService" in (version / "model" / "customize_service.py").read_text()
+    assert "apis" in read_config_json(version)
     assert "metrics" not in read_config_json(version)
-    assert any("add your own" in line for line in lines)
+    assert len([line for line in lines if line.endswith("written")]) == 2
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"accuracy": "high"}', '{"accuracy": NaN}', '{"f1": true}'])

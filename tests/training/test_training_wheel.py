@@ -28,7 +28,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in REPOSITORY.iterdir():
         if path.is_file():
             shutil.copy(path, source)
-        elif path.name in ("model_service", "packaging", "train"):
+        elif path.name in ("docker", "model_service", "packaging", "train"):
             shutil.copytree(path, source / path.name, ignore=shutil.ignore_patterns("__pycache__"))
     command = [sys.executable, "-c", BUILD, str(wheels)]
     done = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=100, check=False)
@@ -51,6 +51,21 @@ def test_a_wheel_has_the_sample_package(installed: Path) -> None:
     template = REPOSITORY / "train" / "model_training" / "template"
     for name in ("config.json", "customize_service.py"):
         assert (installed / "model_training" / "template" / name).read_bytes() == (template / name).read_bytes()
+
+
+def test_a_wheel_has_what_packages_are_made_from(installed: Path) -> None:
+    packaging = REPOSITORY / "packaging" / "model_packaging"
+    pairs = {installed / "model_packaging" / "docker": REPOSITORY / "docker"}
+    pairs |= {installed / "model_packaging" / room: packaging / room for room in ("init", "starter")}
+    for found, wanted in pairs.items():
+        endings = (".yaml",) if wanted.name == "docker" else ("",)
+        names = {
+            path.relative_to(wanted)
+            for path in wanted.rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts and path.name.endswith(endings)
+        }
+        assert names
+        assert [name for name in names if not (found / name).is_file()] == []
 
 
 def test_an_installed_wheel_finds_its_own(installed: Path, tmp_path: Path) -> None:

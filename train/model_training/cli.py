@@ -36,7 +36,6 @@ def _report(verb: str, run: Callable[[], None]) -> int:
 
 
 def _train(argv: Sequence[str]) -> None:
-    from model_training.completion import complete_package
     from model_training.job import find_script, make_version_folder, run_script
 
     parser = _train_parser()
@@ -57,6 +56,8 @@ def _train(argv: Sequence[str]) -> None:
     except TrainingFailed:
         _remove_if_empty(version_folder)
         raise
+    from model_training.completion import complete_package  # imports NumPy, which --help does not need
+
     for line in complete_package(version_folder):
         print(line)
     print(f"The package is in {version_folder}. Serve it with: model-service serve {version_folder}")
