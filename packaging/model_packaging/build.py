@@ -11,6 +11,7 @@ from model_packaging.errors import BuildRefused
 from model_packaging.parts import ConfigPart, ServicePart, read_config_part, read_service_part
 from model_packaging.sources import ModelSource
 from model_packaging.starter.complete import Knowledge, add_missing_parts
+from model_packaging.warmup import add_warmup_requests
 from model_service.errors import PackageError, SettingsError
 from model_service.package.layout import CONFIG_NAME, MODEL_FOLDER_NAME, SAVED_MODEL_NAME, SERVICE_NAME
 
@@ -57,23 +58,15 @@ def build_package(order: BuildOrder) -> list[str]:
         unfinished = order.output.with_name(f".{order.output.name}.{os.getpid()}")
         try:
             written = _write(order, config, service, unfinished / MODEL_FOLDER_NAME)
-            warmup = _write_warmup(order, unfinished / MODEL_FOLDER_NAME)
+            if order.warmup_samples is not None:
+                written += add_warmup_requests(unfinished / MODEL_FOLDER_NAME, order.warmup_samples)
             os.replace(unfinished, order.output)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     except OSError as error:
         raise SettingsError(f"{error.filename or order.output}: cannot be written ({error.strerror})") from error
     given = _report(order, config_path, service_path, config, service)
-    return [*given, *(line.replace(str(unfinished), str(order.output)) for line in written), *warmup]
-
-
-def _write_warmup(order: BuildOrder, model: Path) -> list[str]:
-    if order.warmup_samples is None:
-        return []
-    from model_packaging.warmup import WARMUP_PATH, write_warmup_requests
-
-    count = write_warmup_requests(model, order.warmup_samples)
-    return [f"{order.output / MODEL_FOLDER_NAME / WARMUP_PATH}: {count} requests from {order.warmup_samples}"]
+    return [*given, *(line.replace(str(unfinished), str(order.output)) for line in written)]
 
 
 def _check_output(output: Path) -> None:

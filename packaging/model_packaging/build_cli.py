@@ -111,11 +111,16 @@ def _from_training(arguments: argparse.Namespace) -> tuple[list[str], Path]:
         return [*lines, *run.remarks], arguments.output
     if not run.is_package_folder:
         raise SettingsError(f"{run.saved_model}: is one folder too deep for a package; name a folder with --output DIR")
-    for flag in ("service", "config", "input_name", "output_name", "warmup_samples"):
+    for flag in ("service", "config", "input_name", "output_name"):
         if getattr(arguments, flag) is not None:
             raise SettingsError(f"--{flag.replace('_', '-')}: goes with --output DIR; a run is completed, not changed")
     knowledge = replace(_knowledge(arguments.labels), metrics=run.metrics)
-    return [*add_missing_parts(run.saved_model, knowledge), *run.remarks], run.version_folder
+    lines = [*add_missing_parts(run.saved_model, knowledge), *run.remarks]
+    if arguments.warmup_samples is not None:
+        from model_packaging.warmup import add_warmup_requests
+
+        lines += add_warmup_requests(run.saved_model, arguments.warmup_samples)
+    return lines, run.version_folder
 
 
 def _build(

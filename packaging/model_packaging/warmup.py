@@ -85,3 +85,9 @@ def write_warmup_requests(model_directory: Path, samples: Path) -> int:
     if problem is not None:
         raise BuildRefused(problem)
     return len(files)
+
+
+def add_warmup_requests(model_directory: Path, samples: Path) -> list[str]:
+    """As :func:`write_warmup_requests`; return a line that says what was done."""
+    count = write_warmup_requests(model_directory, samples)
+    return [f"{model_directory / WARMUP_PATH}: {count} requests from {samples}"]
