@@ -122,6 +122,8 @@ def _check_installed(
         return
     try:
         requirement = Requirement(requirement_of(package))
+        if requirement.name != name:
+            return
         installed = version(name)
     except (InvalidRequirement, ValueError, KeyError):
         return  # the rules say it

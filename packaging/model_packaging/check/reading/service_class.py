@@ -150,7 +150,7 @@ def _lineage(sources: Sources, source: Source, node: ast.ClassDef, depth: int = 
         if name.startswith("model_service."):
             last = name.rpartition(".")[2]
             if last not in (*_TENSORFLOW_BASES, *_PLAIN_BASES):
-                continue
+                raise _Unclear
             found = found or last
             continue
         definition = _named_here(source, base) or (_definition(sources, source, name) if name else None)

@@ -72,17 +72,13 @@ class Sources:
 
     @cached_property
     def used_names(self) -> frozenset[str]:
-        """Every name and attribute that is read anywhere, or imported by name."""
-        used: set[str] = set()
-        for spot in self.spots():
-            node = spot.node
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                used.add(node.id)
-            elif isinstance(node, ast.Attribute):
-                used.add(node.attr)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                used.add(node.value)  # getattr by name
-        return frozenset(used)
+        """Every name and attribute that is read anywhere, and every text: it may be a name for getattr."""
+        return frozenset(name for spot in self.spots() if (name := _name_read(spot.node)))
+
+    @cached_property
+    def _certainly_used_names(self) -> frozenset[str]:
+        """The same, but for places where a failure may be meant: what only they reach fails as it may."""
+        return frozenset(name for spot in self.spots() if not spot.is_guarded and (name := _name_read(spot.node)))
 
     def spots(self) -> Iterator[Spot]:
         """Every node of every file."""
@@ -90,10 +86,10 @@ class Sources:
             yield from source.spots
 
     def is_used(self, spot: Spot) -> bool:
-        """Whether a place may be reached: no function around it is one that nobody names."""
+        """Whether a place may be reached: no function around it is one that nobody names, or only under guard."""
         return all(
             each.decorator_list
-            or each.name in self.used_names
+            or each.name in self._certainly_used_names
             or each.name in _CALLED_BY_THE_RUNTIME
             or (each.name.startswith("__") and each.name.endswith("__"))
             for each in spot.functions
@@ -131,6 +127,14 @@ class Sources:
                     if path is not None:
                         found.append(path)
         return found
+
+
+def _name_read(node: ast.AST) -> str:
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def imported_modules(node: ast.AST) -> list[str]:
