@@ -34,12 +34,14 @@ class Rule:
         severity: of its findings.
         consequence: what happens to a caller because of it, one sentence.
         remedy: how to mend it, one sentence.
+        stops_start: whether the service certainly does not start, so that running it tells nothing.
     """
 
     code: str
     severity: Severity
     consequence: str
     remedy: str
+    stops_start: bool = False
 
 
 @dataclass(frozen=True)

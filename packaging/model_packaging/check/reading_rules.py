@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from model_packaging.check.finding import Rule, Severity
 
 _ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
@@ -205,7 +207,7 @@ _SUPPRESSIONS = (
     Rule("suppression-unused", _WARNING, "None.", "Remove it: what it was for is mended."),
 )
 
-READING_RULES: tuple[Rule, ...] = (
+_ALL = (
     *_LAYOUT,
     *_CONFIG_TEXT,
     *_CONFIG_RULES,
@@ -215,3 +217,5 @@ READING_RULES: tuple[Rule, ...] = (
     *_SERVICE,
     *_SUPPRESSIONS,
 )
+
+READING_RULES: tuple[Rule, ...] = tuple(replace(rule, stops_start=rule.consequence is _NOT_STARTED) for rule in _ALL)

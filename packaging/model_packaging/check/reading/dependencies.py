@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -73,6 +73,23 @@ def read_declared(config: object) -> Declared:
             requirement = name
         packages[canonicalize_name(name)] = DeclaredPackage(name, requirement, pointer)
     return Declared(packages, has_wheels)
+
+
+def with_requirements(names: Iterable[str]) -> frozenset[str]:
+    """Return distributions, and all that they need here, by canonical name; extras are left out."""
+    found: set[str] = set()
+    ahead = list(names)
+    while ahead:
+        name = canonicalize_name(ahead.pop())
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            needed = [Requirement(text) for text in requires(name) or ()]
+        except (PackageNotFoundError, InvalidRequirement):
+            continue
+        ahead += [each.name for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
+    return frozenset(found)
 
 
 def _packages(config: object) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import packages_distributions
 
 from packaging.utils import canonicalize_name
 
 from model_packaging.check.catalogue import finding
 from model_packaging.check.finding import Finding
-from model_packaging.check.reading.dependencies import Declared, install_line
+from model_packaging.check.reading.dependencies import Declared, install_line, with_requirements
+from model_packaging.check.reading.installed import is_installed
 from model_packaging.check.reading.legacy import is_legacy_module
 from model_packaging.check.reading.names import Spot
 from model_packaging.check.reading.near import did_you_mean
@@ -19,6 +22,7 @@ from model_packaging.check.reading.sources import Source, Sources
 from model_service.package.import_names import distribution_of
 
 RUNTIME = "model_service"
+OWN_DISTRIBUTION = "tf-model-service"
 # What the runtime lends under names of its own; a module of the package wins.
 _LENT = frozenset({"log", "metric", "model_def"})
 # Top-level modules that come with this software or with TensorFlow: nobody declares them.
@@ -100,9 +104,9 @@ def _check_foreign(source: Source, spot: Spot, top: str, declared: Declared) -> 
     if top in _ENGINES:
         yield finding("engine-not-provided", place, f"{top} is the runtime of {_ENGINES[top]}, which is not run here")
         return
-    distribution = distribution_of(top)
+    distribution = distribution_of(top, [each.name for each in declared.packages.values()])
     package = declared.packages.get(canonicalize_name(distribution))
-    if not _is_installed(top):
+    if not is_installed(top):
         if package is not None:
             message = f"{top} is imported, and declared as {package.name}, but is not installed here"
             yield finding(
@@ -112,21 +116,26 @@ def _check_foreign(source: Source, spot: Spot, top: str, declared: Declared) -> 
             message = f"{top} is imported, but neither installed, nor in the package, nor declared{_hint(source, top)}"
             remedy = f'Declare {distribution} in "dependencies" of config.json, and run: {install_line(distribution)}'
             yield finding("missing-import", place, message, remedy=remedy)
-    elif package is None and top not in PROVIDED and not declared.has_wheels:
+    elif package is None and top not in PROVIDED and not declared.has_wheels and not _comes_with(top, declared):
         message = f"{top} is imported and installed here, but config.json does not declare {distribution}"
         yield finding("undeclared-import", place, message)
+
+
+def _comes_with(top: str, declared: Declared) -> bool:
+    """Whether an installed module belongs to something declared, or to what that needs or this software needs."""
+    owners = {canonicalize_name(name) for name in _distributions().get(top, ())}
+    return bool(owners & with_requirements([*declared.packages, OWN_DISTRIBUTION]))
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Which installed distributions have a top-level module; reading them all takes a while."""
+    return packages_distributions()
 
 
 def _hint(source: Source, top: str) -> str:
     beside = [path.stem for path in source.path.parent.glob("*.py")]
     return did_you_mean(top, beside)
-
-
-def _is_installed(top: str) -> bool:
-    try:
-        return importlib.util.find_spec(top) is not None
-    except (ImportError, ValueError, AttributeError):
-        return False
 
 
 def _check_runtime_import(source: Source, spot: Spot, name: str) -> Iterator[Finding]:

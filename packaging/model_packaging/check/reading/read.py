@@ -33,7 +33,8 @@ def read_package(subject: Subject) -> list[Finding]:
     facts = read_model(subject.layout.saved_model_path)
     needs_model = _needs_model(subject, service)
     declared = read_declared(text.value)
-    used = frozenset(canonicalize_name(distribution_of(top)) for top in imported_tops(sources))
+    names = [each.name for each in declared.packages.values()]
+    used = frozenset(canonicalize_name(distribution_of(top, names)) for top in imported_tops(sources))
     return [
         *check_layout(subject, needs_model, facts is not None and facts.has_variables),
         *(() if config_path is None else check_config_file(subject, text)),

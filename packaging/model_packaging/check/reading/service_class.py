@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
+import builtins
 from dataclasses import dataclass
 
 from model_packaging.check.catalogue import finding
 from model_packaging.check.finding import Finding, Place
+from model_packaging.check.reading.installed import is_installed
 from model_packaging.check.reading.names import dotted
 from model_packaging.check.reading.sources import Source, Sources
 
@@ -86,7 +87,7 @@ def find_service_class(sources: Sources) -> tuple[ServiceClass | None, list[Find
         message = f"{len(leaves)} classes could serve: {listed}"
         return None, [finding("two-services", source.place(leaves[-1][2]), message)]
     if not leaves:
-        if _imports_base_that_serves(source):
+        if _imports_base_that_serves(source) or _may_make_classes(source):
             return None, []
         return None, [finding("no-service-class", Place(source.name), "no class is derived from a base class of ours")]
     lineage, each, node = leaves[0]
@@ -175,13 +176,29 @@ def _is_foreign(name: str, base: ast.Name) -> bool:
     """Whether a base has nothing to do with the runtime: a built-in class, or one of a library."""
     top = name.partition(".")[0]
     if not name:
-        return base.id in dir(__import__("builtins"))
-    return bool(top) and importlib.util.find_spec(top) is not None
+        return hasattr(builtins, base.id)
+    return is_installed(top)
 
 
 def _imports_tensorflow_base(source: Source) -> bool:
     names = {alias.name for node in source.tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     return bool(names & set(_TENSORFLOW_BASES))
+
+
+def _may_make_classes(source: Source) -> bool:
+    """Whether the module calls something of the package, or ``type``, when it is loaded: it may get a class."""
+    for spot in source.spots:
+        if isinstance(spot.node, ast.Call) and not spot.functions:
+            name = dotted(spot.node.func, spot.scopes)
+            is_type = isinstance(spot.node.func, ast.Name) and spot.node.func.id == "type"
+            if is_type or (name and not is_installed(name.partition(".")[0])) or _is_own(source, spot.node.func):
+                return True
+    return False
+
+
+def _is_own(source: Source, function: ast.expr) -> bool:
+    names = {node.name for node in source.tree.body if isinstance(node, ast.FunctionDef)}
+    return isinstance(function, ast.Name) and function.id in names
 
 
 def _imports_base_that_serves(source: Source) -> bool:
