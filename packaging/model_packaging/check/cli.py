@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import shutil
 import sys
@@ -70,6 +71,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from model_packaging.check.report_junit import junit_report
     from model_packaging.check.report_text import text_report
 
+    logging.getLogger("model_service").addHandler(logging.NullHandler())  # the findings say what its log would
     options = CheckOptions(arguments.package, tuple(arguments.sample), arguments.backend, not arguments.no_run)
     report = check_package(options)
     if arguments.format == "json":

@@ -7,6 +7,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from model_packaging.check.catalogue import RULES
 from model_packaging.check.finding import Finding, Severity
 
+_NO_SCHEMA = frozenset(
+    {
+        "bad-schema",
+        "config-has-comments",
+        "config-has-trailing-comma",
+        "config-not-an-object",
+        "config-not-json",
+        "config-not-readable",
+        "config-not-utf8",
+        "config-too-large",
+        "no-config",
+        "no-contract",
+        "unknown-schema-type",
+        "wrong-case",
+    }
+)
+_WRONG_ANSWER = frozenset({"answer-is-null", "file-in-answer", "hook-name", "no-value-fits", "required-not-declared"})
 # Rule of the running half -> rules of the reading half that explain its findings.
 _EXPLAINED_BY: Mapping[str, frozenset[str]] = {
     "wrong-tensor-name": frozenset({"unknown-input", "missing-input"}),
@@ -24,8 +41,10 @@ _EXPLAINED_BY: Mapping[str, frozenset[str]] = {
             "unknown-output",
         }
     ),
-    "answer-breaks-contract": frozenset({"answer-is-null", "file-in-answer", "no-value-fits"}),
-    "strict-answer-refused": frozenset({"answer-is-null", "file-in-answer", "no-value-fits"}),
+    "answer-breaks-contract": _WRONG_ANSWER,
+    "strict-answer-refused": _WRONG_ANSWER,
+    "answer-not-json": frozenset({"hook-is-async", "hook-name"}),
+    "needs-sample": _NO_SCHEMA,
     "not-thread-safe": frozenset({"thread-safe-state"}),
 }
 

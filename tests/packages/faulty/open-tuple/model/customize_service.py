@@ -5,4 +5,4 @@ from model_service.tfserving_model_service import TfServingBaseService
 
 class Service(TfServingBaseService):
     def _inference(self, data):
-        return {"y": data["x"]}
+        return {"y": ["x", data["x"]]}
