@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "data": ("model_training.cli:data_main", "write a data set to a folder"),
     "init": ("model_packaging.init.cli:main", "make the skeleton of a package, which serves at once"),
     "package": ("model_packaging.cli:main", "make packages, and what they run in"),
+    "check": ("model_packaging.check.cli:main", "read and run a package, and say what its callers would meet"),
     "evaluate": ("model_service.evaluation.cli:main", "compare predictions with labels, in numbers and pictures"),
     "model-server": ("model_service.model_server.__main__:main", "run the embedded tensorflow_model_server"),
 }

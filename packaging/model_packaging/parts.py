@@ -96,13 +96,13 @@ def read_config_part(path: Path) -> ConfigPart:
     except (ValueError, RecursionError) as error:
         raise BuildRefused(f"{path}: not usable JSON: {error}") from error
     wheels = {wheel.name: wheel for wheel in path.parent.glob("*.whl")}
-    findings = [str(finding) for finding in check_config(config, wheels)]
-    if not findings and config["model_type"] != MODEL_TYPE:
-        findings = [
+    breaches = [str(breach) for breach in check_config(config, wheels)]
+    if not breaches and config["model_type"] != MODEL_TYPE:
+        breaches = [
             f"/model_type is {config['model_type']!r}, but the model is a SavedModel: only {MODEL_TYPE!r} runs it"
         ]
-    if findings:
-        raise BuildRefused("\n".join([f"{path}: breaks the rules for packages:", *(f"  {text}" for text in findings)]))
+    if breaches:
+        raise BuildRefused("\n".join([f"{path}: breaks the rules for packages:", *(f"  {text}" for text in breaches)]))
     named = package_names(config.get("dependencies", []))
     return ConfigPart(content, tuple(wheel for name, wheel in wheels.items() if name in named))
 

@@ -12,8 +12,8 @@ import re
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
+from model_packaging.breaches import Breach, check_text, child, kind_of
 from model_packaging.dependency_rules import check_dependencies
-from model_packaging.findings import Finding, check_text, child, kind_of
 from model_service.package.schema import DialectError, to_draft7
 
 IMAGE = "Image"  # a container image of the user's own, not a model
@@ -37,7 +37,7 @@ _HEALTH_NUMBERS = ("initial_delay_seconds", "timeout_seconds", "period_seconds",
 _HEALTH_MAX = 2_147_483_647
 
 
-def check_config(config: object, wheels: Container[str] = ()) -> list[Finding]:
+def check_config(config: object, wheels: Container[str] = ()) -> list[Breach]:
     """Hold a parsed config.json against the rules.
 
     Args:
@@ -48,7 +48,7 @@ def check_config(config: object, wheels: Container[str] = ()) -> list[Finding]:
         Every breach found; empty if the file may go into a package.
     """
     if not isinstance(config, dict):
-        return [Finding("", f"must be an object, not {kind_of(config)}")]
+        return [Breach("config-not-an-object", "", f"must be an object, not {kind_of(config)}")]
     is_image = config.get("model_type") in (IMAGE, IMAGE.lower())  # a page of the documents writes it small
     return [
         *_check_identity(config, is_image),
@@ -56,140 +56,155 @@ def check_config(config: object, wheels: Container[str] = ()) -> list[Finding]:
         *_check_apis(config, is_image),
         *_check_validation(config.get("validation", {})),
         *_check_dependencies(config, is_image, wheels),
-        *(finding for key in HEALTH_KEYS if key in config for finding in _check_health(config[key], f"/{key}")),
+        *(breach for key in HEALTH_KEYS if key in config for breach in _check_health(config[key], f"/{key}")),
     ]
 
 
-def _check_identity(config: Mapping[str, Any], is_image: bool) -> Iterator[Finding]:
+def _check_identity(config: Mapping[str, Any], is_image: bool) -> Iterator[Breach]:
     algorithm = config.get("model_algorithm")
     if algorithm is None:
-        yield Finding("/model_algorithm", 'is missing; say what the model does, for example "image_classification"')
+        yield Breach(
+            "no-model-algorithm",
+            "/model_algorithm",
+            'is missing; say what the model does, for example "image_classification"',
+        )
     else:
-        yield from check_text(algorithm, "/model_algorithm")
+        yield from check_text("bad-model-algorithm", algorithm, "/model_algorithm")
         if isinstance(algorithm, str) and not re.match(r"[A-Za-z]", algorithm):
-            yield Finding("/model_algorithm", f"must start with a letter, not {algorithm[:1]!r}")
+            yield Breach("bad-model-algorithm", "/model_algorithm", f"must start with a letter, not {algorithm[:1]!r}")
         if isinstance(algorithm, str) and len(algorithm) > _ALGORITHM_MAX_CHARACTERS:
-            yield Finding(
-                "/model_algorithm", f"has {len(algorithm)} characters; {_ALGORITHM_MAX_CHARACTERS} are allowed"
-            )
+            message = f"has {len(algorithm)} characters; {_ALGORITHM_MAX_CHARACTERS} are allowed"
+            yield Breach("bad-model-algorithm", "/model_algorithm", message)
     model_type = config.get("model_type")
     if model_type is None:
-        yield Finding("/model_type", 'is missing; for a SavedModel it is "TensorFlow"')
+        yield Breach("no-model-type", "/model_type", 'is missing; for a SavedModel it is "TensorFlow"')
     elif model_type not in MODEL_TYPES and not is_image:
         near = difflib.get_close_matches(str(model_type).lower(), [name.lower() for name in MODEL_TYPES], 1)
         hint = next((f" (did you mean {name}?)" for name in MODEL_TYPES if [name.lower()] == near), "")
-        yield Finding("/model_type", f"is {model_type!r}{hint}; known: {', '.join(MODEL_TYPES)}")
+        yield Breach("unknown-model-type", "/model_type", f"is {model_type!r}{hint}; known: {', '.join(MODEL_TYPES)}")
     if "runtime" in config and not isinstance(config["runtime"], str):
-        yield Finding("/runtime", f"must be a string, not {kind_of(config['runtime'])}")
+        yield Breach("bad-runtime", "/runtime", f"must be a string, not {kind_of(config['runtime'])}")
     yield from _check_image_location(config, is_image)
 
 
-def _check_image_location(config: Mapping[str, Any], is_image: bool) -> Iterator[Finding]:
+def _check_image_location(config: Mapping[str, Any], is_image: bool) -> Iterator[Breach]:
     location = config.get("swr_location")
     if not is_image and location is not None:
-        yield Finding("/swr_location", f"is for model_type {IMAGE} only; remove it")
+        yield Breach("bad-swr-location", "/swr_location", f"is for model_type {IMAGE} only; remove it")
     if is_image and not (isinstance(location, str) and location):
-        yield Finding("/swr_location", f"must be the address of the image, since model_type is {IMAGE}")
+        yield Breach(
+            "bad-swr-location", "/swr_location", f"must be the address of the image, since model_type is {IMAGE}"
+        )
 
 
-def _check_metrics(metrics: object) -> Iterator[Finding]:
+def _check_metrics(metrics: object) -> Iterator[Breach]:
     if not isinstance(metrics, dict):
-        yield Finding("/metrics", f"must be an object, not {kind_of(metrics)}")
+        yield Breach("bad-metrics", "/metrics", f"must be an object, not {kind_of(metrics)}")
         return
     for name in METRIC_NAMES:
         value = metrics.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            yield Finding(f"/metrics/{name}", f"must be a number, not {kind_of(value)}")
+            yield Breach("bad-metrics", f"/metrics/{name}", f"must be a number, not {kind_of(value)}")
 
 
-def _check_apis(config: Mapping[str, Any], is_image: bool) -> Iterator[Finding]:
+def _check_apis(config: Mapping[str, Any], is_image: bool) -> Iterator[Breach]:
     if "apis" not in config:
         return
     apis = config["apis"]
     if not isinstance(apis, list) or not apis:
-        yield Finding("/apis", "must be an array with an entry; leave the key out to declare no contract")
+        yield Breach("bad-apis", "/apis", "must be an array with an entry; leave the key out to declare no contract")
         return
     if len(apis) > 1 and not is_image:
-        yield Finding("/apis", f"has {len(apis)} entries; only model_type {IMAGE} may have more than one")
+        yield Breach(
+            "several-apis", "/apis", f"has {len(apis)} entries; only model_type {IMAGE} may have more than one"
+        )
     routes = set()
     for index, entry in enumerate(apis):
         pointer = f"/apis/{index}"
         if not isinstance(entry, dict):
-            yield Finding(pointer, f"must be an object, not {kind_of(entry)}")
+            yield Breach("bad-apis", pointer, f"must be an object, not {kind_of(entry)}")
             continue
         yield from _check_api(entry, pointer, is_image)
         route = (str(entry.get("url", "/")), str(entry.get("method", "post")).lower())
         if route in routes:
-            yield Finding(pointer, f"declares {route[1].upper()} {route[0]} a second time")
+            yield Breach("api-declared-twice", pointer, f"declares {route[1].upper()} {route[0]} a second time")
         routes.add(route)
 
 
-def _check_api(entry: Mapping[str, Any], pointer: str, is_image: bool) -> Iterator[Finding]:
+def _check_api(entry: Mapping[str, Any], pointer: str, is_image: bool) -> Iterator[Breach]:
     url = entry.get("url", "/")
     if not isinstance(url, str) or not url.startswith("/"):
-        yield Finding(f"{pointer}/url", f"must be a path that starts with /, not {url!r}")
+        yield Breach("bad-api-url", f"{pointer}/url", f"must be a path that starts with /, not {url!r}")
     elif url != "/" and not is_image:
-        yield Finding(f"{pointer}/url", f'is {url!r}; only "/" is served unless model_type is {IMAGE}')
+        yield Breach("bad-api-url", f"{pointer}/url", f'is {url!r}; only "/" is served unless model_type is {IMAGE}')
     for key, allowed in (("protocol", ("http", "https")), ("procotol", ("http", "https")), ("method", ("post", "get"))):
         value = entry.get(key, allowed[0])
         if not isinstance(value, str) or value.lower() not in allowed:
-            yield Finding(f"{pointer}/{key}", f"is {value!r}; allowed: {', '.join(allowed)}")
+            code = "bad-api-method" if key == "method" else "bad-api-protocol"
+            yield Breach(code, f"{pointer}/{key}", f"is {value!r}; allowed: {', '.join(allowed)}")
     for side in ("request", "response"):
         if side in entry:
             yield from _check_side(entry[side], f"{pointer}/{side}")
 
 
-def _check_side(side: object, pointer: str) -> Iterator[Finding]:
+def _check_side(side: object, pointer: str) -> Iterator[Breach]:
     """The schema is under ``data``; one page of the documents puts it there directly, so both are taken."""
     if not isinstance(side, dict):
-        yield Finding(pointer, f"must be an object, not {kind_of(side)}")
+        yield Breach("bad-apis", pointer, f"must be an object, not {kind_of(side)}")
         return
     content_type = side.get("Content-type", "")
     if not isinstance(content_type, str):
-        yield Finding(f"{pointer}/Content-type", f"must be a string, not {kind_of(content_type)}")
+        yield Breach("bad-apis", f"{pointer}/Content-type", f"must be a string, not {kind_of(content_type)}")
     schema, schema_pointer = (side["data"], f"{pointer}/data") if "data" in side else (side, pointer)
     try:
         to_draft7(schema, schema_pointer)
     except DialectError as error:
-        yield Finding(error.pointer, error.message)
+        code = "unknown-schema-type" if error.message.startswith("unknown type") else "bad-schema"
+        yield Breach(code, error.pointer, error.message)
 
 
-def _check_validation(validation: object) -> Iterator[Finding]:
+def _check_validation(validation: object) -> Iterator[Breach]:
     if not isinstance(validation, dict):
-        yield Finding("/validation", f"must be an object, not {kind_of(validation)}")
+        yield Breach("bad-validation", "/validation", f"must be an object, not {kind_of(validation)}")
         return
     for key, mode in validation.items():
         if key not in ("request", "response"):
-            yield Finding(child("/validation", key), "is neither request nor response")
+            yield Breach("bad-validation", child("/validation", key), "is neither request nor response")
         elif mode not in VALIDATION_MODES:
-            yield Finding(f"/validation/{key}", f"is {mode!r}; allowed: {', '.join(VALIDATION_MODES)}")
+            yield Breach("bad-validation", f"/validation/{key}", f"is {mode!r}; allowed: {', '.join(VALIDATION_MODES)}")
 
 
-def _check_dependencies(config: Mapping[str, Any], is_image: bool, wheels: Container[str]) -> Iterator[Finding]:
+def _check_dependencies(config: Mapping[str, Any], is_image: bool, wheels: Container[str]) -> Iterator[Breach]:
     if "dependencies" not in config:
         return
     if is_image:
-        yield Finding("/dependencies", f"are not allowed for model_type {IMAGE}; install them in the image")
+        yield Breach(
+            "dependencies-of-image",
+            "/dependencies",
+            f"are not allowed for model_type {IMAGE}; install them in the image",
+        )
         return
     yield from check_dependencies(config["dependencies"], wheels)
 
 
-def _check_health(health: object, pointer: str) -> Iterator[Finding]:
+def _check_health(health: object, pointer: str) -> Iterator[Breach]:
     if not isinstance(health, dict):
-        yield Finding(pointer, f"must be an object, not {kind_of(health)}")
+        yield Breach("bad-health", pointer, f"must be an object, not {kind_of(health)}")
         return
     method = health.get("check_method", "HTTP")
     if method not in ("HTTP", "EXEC"):
-        yield Finding(f"{pointer}/check_method", f"is {method!r}; allowed: HTTP, EXEC")
+        yield Breach("bad-health", f"{pointer}/check_method", f"is {method!r}; allowed: HTTP, EXEC")
     url = health.get("url")
     if method != "EXEC" and not (isinstance(url, str) and url.startswith("/")):
-        yield Finding(f"{pointer}/url", f"must be a path that starts with /, not {url!r}")
+        yield Breach("bad-health", f"{pointer}/url", f"must be a path that starts with /, not {url!r}")
     if method == "EXEC" and not (isinstance(health.get("command"), str) and health["command"].strip()):
-        yield Finding(f"{pointer}/command", "must be the command to run, since check_method is EXEC")
+        yield Breach("bad-health", f"{pointer}/command", "must be the command to run, since check_method is EXEC")
     if health.get("protocol", "http") != "http":
-        yield Finding(f"{pointer}/protocol", f"is {health['protocol']!r}; only http is allowed")
+        yield Breach("bad-health", f"{pointer}/protocol", f"is {health['protocol']!r}; only http is allowed")
     for key in _HEALTH_NUMBERS:
         value = health.get(key, "0")
         digits = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
         if not re.fullmatch(r"[0-9]+", digits) or int(digits) > _HEALTH_MAX:
-            yield Finding(f"{pointer}/{key}", f"must be a whole number from 0 to {_HEALTH_MAX}, not {value!r}")
+            yield Breach(
+                "bad-health", f"{pointer}/{key}", f"must be a whole number from 0 to {_HEALTH_MAX}, not {value!r}"
+            )

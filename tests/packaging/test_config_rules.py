@@ -153,8 +153,8 @@ BREACHES: list[tuple[dict[str, Any], str, str]] = [
 )
 def test_a_breach_is_found_at_its_place(change: dict[str, Any], pointer: str, message: str) -> None:
     config = {key: value for key, value in {**LEAST, **change}.items() if value is not None}
-    findings = check_config(config)
-    assert [finding.pointer for finding in findings if message in finding.message] == [pointer], findings
+    breaches = check_config(config)
+    assert [breach.pointer for breach in breaches if message in breach.message] == [pointer], breaches
 
 
 IMAGE_BREACHES = [
@@ -168,20 +168,20 @@ IMAGE_BREACHES = [
 @pytest.mark.parametrize(("change", "pointer"), IMAGE_BREACHES)
 def test_rules_for_images_of_ones_own(change: dict[str, Any], pointer: str) -> None:
     config = {key: value for key, value in {**IMAGE, **change}.items() if value is not None}
-    assert [finding.pointer for finding in check_config(config)] == [pointer]
+    assert [breach.pointer for breach in check_config(config)] == [pointer]
 
 
 @pytest.mark.parametrize("whole", [None, [], "x", 3])
 def test_a_config_that_is_no_object(whole: object) -> None:
-    (finding,) = check_config(whole)
-    assert finding.pointer == ""
-    assert str(finding).startswith("(whole file) must be an object, not ")
+    (breach,) = check_config(whole)
+    assert breach.pointer == ""
+    assert str(breach).startswith("(whole file) must be an object, not ")
 
 
 def test_all_breaches_are_reported_and_the_config_is_left_alone() -> None:
     config: dict[str, Any] = {"model_type": "Torch", "metrics": {"f1": "x"}, "apis": [api(url="/x", method="put")]}
     before = copy.deepcopy(config)
-    assert [finding.pointer for finding in check_config(config)] == [
+    assert [breach.pointer for breach in check_config(config)] == [
         "/model_algorithm",
         "/model_type",
         "/metrics/f1",

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from model_packaging.check.finding import Finding, Place, Rule, Severity
+from model_packaging.check.finding import Finding, Place, Rule
+from model_packaging.check.reading_rules import READING_RULES
 
-_READING = (
-    Rule(
-        "config-rule",
-        Severity.ERROR,
-        "The platform refuses to import the package.",
-        "Change the value as the message says.",
-    ),
-)
+_READING = READING_RULES
 
 _RUNNING: tuple[Rule, ...] = ()
 
 RULES = {rule.code: rule for rule in (*_READING, *_RUNNING)}
+RUNNING_CODES = frozenset(rule.code for rule in _RUNNING)
 
 
 def finding(code: str, place: Place, message: str, *, consequence: str = "", remedy: str = "") -> Finding:

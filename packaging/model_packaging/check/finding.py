@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, unique
 
 
@@ -19,6 +19,11 @@ class Severity(Enum):
     WARNING = "warning"
     NOTE = "note"
 
+    @property
+    def rank(self) -> int:
+        """0 for the worst."""
+        return list(Severity).index(self)
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -29,12 +34,14 @@ class Rule:
         severity: of its findings.
         consequence: what happens to a caller because of it, one sentence.
         remedy: how to mend it, one sentence.
+        stops_start: whether the service certainly does not start, so that running it tells nothing.
     """
 
     code: str
     severity: Severity
     consequence: str
     remedy: str
+    stops_start: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,9 +59,12 @@ class Place:
     pointer: str | None = None
 
     def __str__(self) -> str:
-        if self.pointer is not None:
-            return f"{self.file} {self.pointer or '(whole)'}"
-        return f"{self.file}:{self.line}" if self.line else self.file or "(package)"
+        file = f"{self.file}:{self.line}" if self.line else self.file or "(package)"
+        return file if self.pointer is None else f"{file} {self.pointer or '(whole)'}"
+
+    def begins_with(self, text: str) -> bool:
+        """Whether the place begins with a text such as ``config.json /apis/0``; the line may be left out."""
+        return str(self).startswith(text) or str(replace(self, line=0)).startswith(text)
 
 
 @dataclass(frozen=True)

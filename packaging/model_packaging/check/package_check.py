@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from model_packaging.check.catalogue import finding
-from model_packaging.check.finding import Finding, Place, Severity
+from model_packaging.check.finding import Finding, Severity
+from model_packaging.check.reading.read import read_package
 from model_packaging.check.subject import Subject, read_subject
-from model_packaging.rules import check_config
+from model_packaging.check.suppression import apply_suppressions
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,17 @@ class CheckReport:
     Attributes:
         findings: those that count, worst first.
         suppressed: those that config.json asks to leave out.
+        has_run: the package was not only read.
+        seconds: how long the check took.
+        measurements: what running it measured, by name with unit: ``preprocess_seconds``.
     """
 
     subject: Subject
     findings: tuple[Finding, ...]
-    suppressed: tuple[Finding, ...] = field(default=())
+    suppressed: tuple[Finding, ...] = ()
+    has_run: bool = False
+    seconds: float = 0.0
+    measurements: Mapping[str, float] = field(default_factory=dict)
 
     def has_failed(self, is_strict: bool) -> bool:
         """Whether there is an error; or, if ``is_strict``, a warning."""
@@ -54,10 +62,9 @@ def check_package(options: CheckOptions) -> CheckReport:
         PackageError: there is no package at the path.
         SettingsError: a sample or the backend is unusable.
     """
+    started = time.monotonic()
     subject = read_subject(options.package)
-    wheels = {wheel.name for wheel in subject.layout.model_directory.glob("*.whl")}
-    breaches = check_config(subject.config.content, wheels) if subject.config.content else []
-    findings = tuple(
-        finding("config-rule", Place("config.json", pointer=breach.pointer), breach.message) for breach in breaches
-    )
-    return CheckReport(subject, findings)
+    findings = read_package(subject)
+    counting, suppressed = apply_suppressions(findings, subject.config.content, options.runs_package)
+    counting = sorted(counting, key=lambda each: (each.severity.rank, each.place.file, each.place.line))
+    return CheckReport(subject, tuple(counting), tuple(suppressed), seconds=time.monotonic() - started)

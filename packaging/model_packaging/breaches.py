@@ -20,9 +20,15 @@ _JSON_KINDS = {
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What is wrong at one place of config.json; ``pointer`` is an RFC 6901 JSON pointer ("" is the whole file)."""
+class Breach:
+    """What is wrong at one place of config.json.
 
+    Attributes:
+        code: the rule that is broken; one of the check's catalogue.
+        pointer: RFC 6901 JSON pointer; "" is the whole file.
+    """
+
+    code: str
     pointer: str
     message: str
 
@@ -40,15 +46,14 @@ def child(pointer: str, key: str) -> str:
     return f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
 
 
-def check_text(value: object, pointer: str, hint: str = "") -> Iterator[Finding]:
+def check_text(code: str, value: object, pointer: str, hint: str = "") -> Iterator[Breach]:
     """Check a name or version: a string without the characters that the import service refuses."""
     if not isinstance(value, str) or not value.strip():
-        yield Finding(
-            pointer, f"must be a string with content, not {'an empty one' if value == '' else kind_of(value)}"
-        )
+        kind = "an empty one" if value == "" else kind_of(value)
+        yield Breach(code, pointer, f"must be a string with content, not {kind}")
         return
     match = _FORBIDDEN_CHARACTERS.search(value)
     if match:
-        yield Finding(pointer, f"{value!r} contains {match[0]!r}, which is not allowed{hint}")
+        yield Breach(code, pointer, f"{value!r} contains {match[0]!r}, which is not allowed{hint}")
     if _CHINESE.search(value):
-        yield Finding(pointer, f"{value!r} contains Chinese characters, which are not allowed")
+        yield Breach(code, pointer, f"{value!r} contains Chinese characters, which are not allowed")

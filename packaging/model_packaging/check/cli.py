@@ -1,0 +1,109 @@
+"""The verb ``check``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from model_service.errors import ModelServiceError, SettingsError
+
+if TYPE_CHECKING:
+    from model_packaging.check.report_text import TextStyle
+
+FORMATS = ("text", "json", "junit")
+_INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run ``model-service check``; 0: nothing that counts, 1: findings, 2: the check could not run."""
+    try:
+        arguments = _parser().parse_args(argv)
+    except SystemExit as error:  # argparse, after --help or a usage error
+        return int(error.code or 0)
+    try:
+        return _check(arguments)
+    except ModelServiceError as error:
+        print(f"model-service check: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("model-service check: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="model-service check",
+        description="Read and run a package, and say what its callers would meet: every mistake with its place, what "
+        "happens because of it, and how to mend it.",
+        epilog="Exit status: 0 no errors (with --strict: no warnings either), 1 findings, 2 the check could not run.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("package", type=Path, metavar="PACKAGE", help="as `model-service serve` takes it")
+    parser.add_argument(
+        "--sample",
+        action="append",
+        default=[],
+        metavar="FILE|DIR|JSON",
+        help="send this, too: a file, each file of a folder, or a JSON text; may be repeated",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="text", help="of the report (default: text)")
+    parser.add_argument("--strict", action="store_true", help="warnings count, too")
+    parser.add_argument(
+        "--backend",
+        default="auto",
+        help="model server: auto, embedded, tensorflow_model_server, the path of such a binary, HOST:PORT or "
+        "unix:/path",
+    )
+    parser.add_argument("--no-run", action="store_true", help="only read the package; nothing of it is executed")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the report there instead of printing it")
+    return parser
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from model_packaging.check.package_check import CheckOptions, check_package
+    from model_packaging.check.report_json import json_report
+    from model_packaging.check.report_junit import junit_report
+    from model_packaging.check.report_text import text_report
+
+    logging.getLogger("model_service").addHandler(logging.NullHandler())  # the findings say what its log would
+    options = CheckOptions(arguments.package, tuple(arguments.sample), arguments.backend, not arguments.no_run)
+    report = check_package(options)
+    if arguments.format == "json":
+        text = json_report(report)
+    elif arguments.format == "junit":
+        text = junit_report(report, arguments.strict)
+    else:
+        text = text_report(report, _style(sys.stdout, arguments.output is None))
+    if arguments.output is None:
+        _print(text)
+    else:
+        _write(arguments.output, f"{text}\n")
+    return int(report.has_failed(arguments.strict))
+
+
+def _style(stream: TextIO, is_printed: bool) -> TextStyle:
+    from model_packaging.check.report_text import TextStyle
+
+    if not is_printed or not stream.isatty():
+        return TextStyle()
+    has_colours = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return TextStyle(shutil.get_terminal_size().columns, has_colours)
+
+
+def _print(text: str) -> None:
+    """Print what may hold names in any script, on a terminal that may not know it."""
+    encoding = sys.stdout.encoding or "ascii"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise SettingsError(f"--output {path}: cannot be written ({error.strerror})") from error

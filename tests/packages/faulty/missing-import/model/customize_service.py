@@ -1,0 +1,10 @@
+"""Imports a module that nobody has."""
+
+import surely_not_installed
+
+from model_service.tfserving_model_service import TfServingBaseService
+
+
+class Service(TfServingBaseService):
+    def _inference(self, data):
+        return {"y": surely_not_installed.run(data)}

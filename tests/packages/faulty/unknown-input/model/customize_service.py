@@ -1,0 +1,11 @@
+"""Sends image where the model wants x."""
+
+from model_service.tfserving_model_service import TfServingBaseService
+
+
+class Service(TfServingBaseService):
+    def _preprocess(self, data):
+        return {"image": [[data["x"]]]}
+
+    def _postprocess(self, data):
+        return {"y": data["y"][0][0]}

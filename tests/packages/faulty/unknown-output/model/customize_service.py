@@ -1,0 +1,11 @@
+"""Reads an output that the model does not have."""
+
+from model_service.tfserving_model_service import TfServingBaseService
+
+
+class Service(TfServingBaseService):
+    def _preprocess(self, data):
+        return {"x": [[data["x"]]]}
+
+    def _postprocess(self, data):
+        return {"y": data["scores"][0]}

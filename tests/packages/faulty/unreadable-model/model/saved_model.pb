@@ -1,0 +1,1 @@
+version https://git-lfs.example/spec/v1
