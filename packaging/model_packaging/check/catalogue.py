@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from model_packaging.check.finding import Finding, Place, Rule, Severity
+from model_packaging.check.running.rules import RUNNING_RULES
 
 _READING = (
     Rule(
@@ -13,7 +14,7 @@ _READING = (
     ),
 )
 
-_RUNNING: tuple[Rule, ...] = ()
+_RUNNING: tuple[Rule, ...] = RUNNING_RULES
 
 RULES = {rule.code: rule for rule in (*_READING, *_RUNNING)}
 

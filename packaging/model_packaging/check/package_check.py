@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from model_packaging.check.catalogue import finding
 from model_packaging.check.finding import Finding, Place, Severity
+from model_packaging.check.running.run import run_package
 from model_packaging.check.subject import Subject, read_subject
 from model_packaging.rules import check_config
 
@@ -35,11 +37,13 @@ class CheckReport:
     Attributes:
         findings: those that count, worst first.
         suppressed: those that config.json asks to leave out.
+        measurements: what running took, seconds and bytes by name; empty if it was not run.
     """
 
     subject: Subject
     findings: tuple[Finding, ...]
     suppressed: tuple[Finding, ...] = field(default=())
+    measurements: Mapping[str, float] = field(default_factory=dict)
 
     def has_failed(self, is_strict: bool) -> bool:
         """Whether there is an error; or, if ``is_strict``, a warning."""
@@ -60,4 +64,7 @@ def check_package(options: CheckOptions) -> CheckReport:
     findings = tuple(
         finding("config-rule", Place("config.json", pointer=breach.pointer), breach.message) for breach in breaches
     )
-    return CheckReport(subject, findings)
+    if not options.runs_package:
+        return CheckReport(subject, findings)
+    outcome = run_package(subject, options.samples, options.backend)
+    return CheckReport(subject, (*findings, *outcome.findings), measurements=outcome.measurements)
