@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from statistics import median
 
 from tqdm import tqdm
 
 from model_packaging.check.catalogue import finding
-from model_packaging.check.finding import Finding, Place
+from model_packaging.check.finding import Finding, Place, Severity
 from model_packaging.check.running.judge_answers import (
     first_difference,
     judge_answer,
@@ -30,6 +29,7 @@ from model_service.inference.service_plan import ServicePlan
 
 _ROUNDS_TOGETHER = 4
 _TOGETHER = 8
+_SLOW_SECONDS = 2.0  # of all that run at the same time, one after the other; they are then tried once only
 
 Seen = list[tuple[PlannedRequest, Observation]]
 
@@ -59,8 +59,10 @@ class Exercise:
         total = 2 * len(requests.base) + len(requests.others) + len(requests.drawings) + _ROUNDS_TOGETHER
         with tqdm(total=total, desc="check", unit="request", leave=False, disable=not sys.stderr.isatty()) as bar:
             self._bar = bar
-            with suppress(NoTimeLeft):  # what was found until then is said
+            try:
                 self._run(requests)
+            except NoTimeLeft as reason:
+                self._add(finding("cut-short", Place(), f"after {len(self._seen)} of {total} requests: {reason}"))
 
     def measurements(self) -> dict[str, float]:
         """Median seconds of each hook over all answered requests."""
@@ -98,7 +100,10 @@ class Exercise:
         if not found:
             found = judge_scaling([seen for _, seen in drawings if seen.is_answered])
         pictures = [(request.picture, seen) for request, seen in others if request.purpose is Purpose.PICTURE]
-        found += judge_pictures(base, [(each, seen) for each, seen in pictures if each is not None], is_repeatable)
+        of_pictures = judge_pictures(base, [(each, seen) for each, seen in pictures if each is not None], is_repeatable)
+        if self._subject.layout.service_path is None:  # nobody has a line to mend
+            of_pictures = [each for each in of_pictures if each.severity is not Severity.NOTE]
+        found += of_pictures
         for request, seen in others:
             if request.purpose is Purpose.TWO and len(drawings) > 1:
                 found += self._judge_two(request, drawings, seen)
@@ -127,7 +132,8 @@ class Exercise:
             return
         chosen = [chosen[index % len(chosen)] for index in range(_TOGETHER)]
         titles, alone = [request.title for request, _ in chosen], [each for _, each in chosen]
-        for _ in range(_ROUNDS_TOGETHER):
+        is_slow = sum(seen.seconds.get(phase, 0.0) for _, seen in chosen for phase in PHASES) > _SLOW_SECONDS
+        for _ in range(1 if is_slow else _ROUNDS_TOGETHER):
             try:
                 together = self._session.send_together([request for request, _ in chosen])
             except ChildEnded as ended:
@@ -168,7 +174,7 @@ class Exercise:
         if not is_judged:
             return seen
         self.answered.append((request, seen.status, seen.answer))
-        for each in judge_answer(request.title, seen):
+        for each in judge_answer(request.title, seen, request.purpose in (Purpose.BASE, Purpose.SAMPLE)):
             self._add(each)
         if request.purpose not in (Purpose.PICTURE, Purpose.TWO):
             found = judge_failure(request, seen, self._subject)

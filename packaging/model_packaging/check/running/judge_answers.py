@@ -13,8 +13,8 @@ _SLOW_SECONDS = 1.0
 _SERVICE = Place("customize_service.py")
 
 
-def judge_answer(title: str, observation: Observation) -> list[Finding]:
-    """Judge one answer by itself: is it JSON, does it keep the contract, was it quick."""
+def judge_answer(title: str, observation: Observation, is_usual: bool) -> list[Finding]:
+    """Judge one answer by itself: is it JSON, does it keep the contract, was it quick for a usual request."""
     found: list[Finding] = []
     if not observation.is_answered:
         return found
@@ -29,7 +29,7 @@ def judge_answer(title: str, observation: Observation) -> list[Finding]:
         found.append(finding("answer-breaks-contract", Place("answer", pointer=pointer), message))
     for phase in PHASES:
         seconds = observation.seconds.get(phase, 0.0)
-        if seconds > _SLOW_SECONDS:
+        if is_usual and seconds > _SLOW_SECONDS:
             found.append(finding("slow-hook", _SERVICE, f"{title}: {phase} takes {seconds:.1f} s"))
     if observation.folder_problem:
         message = f"{title}: the working directory is then {observation.folder_problem}"

@@ -53,8 +53,9 @@ def judge_failure(request: PlannedRequest, observation: Observation, subject: Su
         made_up = f" (made up: {', '.join(sorted(map(repr, request.invented)))})" if request.invented else ""
         message = f"{request.title} is answered {observation.status}: {failure.text}{made_up}"
         return finding("needs-sample", place, message)
+    code = "border-not-answered" if request.purpose is Purpose.BORDER else "request-not-answered"
     return _of_the_model(request, observation, failure, subject) or finding(
-        "request-not-answered", place, f"{request.title} is answered {observation.status}: {failure.text}"
+        code, place, f"{request.title} is answered {observation.status}: {failure.text}"
     )
 
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, unique
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -83,15 +84,29 @@ def base_picture(size: PictureSize, digit: str = BASE_DIGIT) -> Picture:
     return _made(draw_digit(digit, size.width, size.height).convert(mode), PictureKind.BASE, "PNG")
 
 
-def varied_pictures(size: PictureSize) -> Iterator[Picture]:
+@cache
+def varied_pictures(size: PictureSize) -> tuple[Picture, ...]:
     """The same drawing, differently: modes, formats, sizes; then files that hold no whole picture."""
     grey = draw_digit(BASE_DIGIT, size.width, size.height)
     base_mode = "L" if size.channels == 1 else "RGB"
-    yield from _modes(grey, base_mode)
-    yield from _sizes(size, base_mode)
-    yield _turned(grey.convert(base_mode))
-    yield _made(draw_digit(BASE_DIGIT, *_LARGE).convert(base_mode), PictureKind.LARGE, "PNG")
-    yield from _bad(_encoded(grey.convert(base_mode), "PNG"))
+    plain = grey.convert(base_mode)
+    large = draw_digit(BASE_DIGIT, *_LARGE).convert(base_mode)
+    return (
+        *_modes(grey, base_mode),
+        *_sizes(size, base_mode),
+        _turned(plain),
+        _made(large, PictureKind.LARGE, "PNG", compress_level=1),
+        *(picture for picture in _bad(_encoded(plain, "PNG")) if not _is_decoded(picture.content)),
+    )
+
+
+def _is_decoded(content: bytes) -> bool:
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return True
 
 
 def _modes(grey: Image.Image, base_mode: str) -> Iterator[Picture]:

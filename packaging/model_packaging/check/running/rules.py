@@ -26,6 +26,18 @@ RUNNING_RULES = (
         "Mend the line that is named, or narrow the request schema if such a request shall not be allowed.",
     ),
     Rule(
+        "border-not-answered",
+        _WARNING,
+        "A request that the contract allows, though few would send it, is answered with an error.",
+        "Mend the line that is named, or narrow the request schema if such a request shall not be allowed.",
+    ),
+    Rule(
+        "cut-short",
+        _NOTE,
+        "Some requests were not tried.",
+        "Mend the other findings first, then check again.",
+    ),
+    Rule(
         "needs-sample",
         _NOTE,
         "Nothing is known about how requests are answered.",

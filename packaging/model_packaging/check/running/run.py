@@ -68,7 +68,7 @@ def run_package(
         try:
             preparation = prepare(_service_options(subject, backend), Path(root))
         except PackageError as error:
-            return RunOutcome((finding("does-not-load", Place(), str(error)),))
+            return RunOutcome((_not_loaded(str(error), subject),))
         outcome = _run(subject, preparation, requests, ChildPlan(preparation.plan, Path(root), limits))
     written = changed_files(before, folder_state(subject.layout.model_directory))
     if written:
@@ -124,7 +124,7 @@ def _not_loaded(message: str, subject: Subject) -> Finding:
     match = _FILE_AND_LINE.match(message)
     if match is None:
         text = message.removeprefix(f"{subject.layout.service_path}: ")
-        return finding("does-not-load", Place("customize_service.py" if subject.layout.service_path else ""), text)
+        return finding("does-not-load", Place("customize_service.py" if text != message else ""), text)
     path = match["file"]
     file = path.partition(_VERSION_FOLDER)[2] if _VERSION_FOLDER in path else subject.relative(Path(path))
     return finding("does-not-load", Place(file, int(match["line"])), match["rest"])

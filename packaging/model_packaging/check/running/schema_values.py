@@ -12,7 +12,7 @@ Schema = Mapping[str, Any]
 
 _MAX_DEPTH = 12
 _MAX_ITEMS = 64
-_WORD = "text"
+_WORD = "example "
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def _number(schema: Schema, kind: str) -> int | float:
 def _string(schema: Schema, length: int) -> Made:
     if "pattern" in schema:
         raise CannotMake("a text of a pattern")
-    text = (_WORD * (length // len(_WORD) + 1))[: length or len(_WORD)]
+    text = (_WORD * (length // len(_WORD) + 1))[: length or len(_WORD) - 1]
     if length == 0 and schema.get("maxLength", len(text)) < len(text):
         text = text[: schema["maxLength"]]
     return Made(text, frozenset({text}))

@@ -82,7 +82,7 @@ class Session:
         if self._deadline is None:
             self._deadline = time.monotonic() + self._plan.limits.total_seconds
         if time.monotonic() > self._deadline:
-            raise NoTimeLeft("time")
+            raise NoTimeLeft(f"they took more than {self._plan.limits.total_seconds:g} s")
         if not self._has_loaded:
             self._replace()
         try:
@@ -93,7 +93,7 @@ class Session:
 
     def _replace(self) -> None:
         if self._starts == _MAX_STARTS:
-            raise NoTimeLeft("processes")
+            raise NoTimeLeft(f"{_MAX_STARTS} processes have ended")
         self._past_peak_bytes = self.peak_bytes
         self._child.close()
         self._starts += 1
