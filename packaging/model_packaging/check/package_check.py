@@ -8,6 +8,7 @@ from pathlib import Path
 
 from model_packaging.check.catalogue import finding
 from model_packaging.check.finding import Finding, Place, Severity
+from model_packaging.check.running.export import export_tests
 from model_packaging.check.running.run import run_package
 from model_packaging.check.subject import Subject, read_subject
 from model_packaging.rules import check_config
@@ -22,12 +23,14 @@ class CheckOptions:
         samples: files, folders of files, or JSON texts that are sent as requests.
         backend: which model server; see :func:`model_service.backend.plan.choose_backend`.
         runs_package: False: only read it.
+        export_tests: write what was answered into this file, as tests of the next version.
     """
 
     package: Path
     samples: tuple[str, ...] = ()
     backend: str = "auto"
     runs_package: bool = True
+    export_tests: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def check_package(options: CheckOptions) -> CheckReport:
 
     Raises:
         PackageError: there is no package at the path.
-        SettingsError: a sample or the backend is unusable.
+        SettingsError: a sample or the backend is unusable, or there is nothing to export.
     """
     subject = read_subject(options.package)
     wheels = {wheel.name for wheel in subject.layout.model_directory.glob("*.whl")}
@@ -67,4 +70,6 @@ def check_package(options: CheckOptions) -> CheckReport:
     if not options.runs_package:
         return CheckReport(subject, findings)
     outcome = run_package(subject, options.samples, options.backend)
+    if options.export_tests is not None:
+        export_tests(outcome, subject, options.export_tests)
     return CheckReport(subject, (*findings, *outcome.findings), measurements=outcome.measurements)
