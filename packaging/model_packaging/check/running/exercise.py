@@ -86,12 +86,14 @@ class Exercise:
         drawings = self._send_all(requests.drawings, with_scaled=not self._has_own_inference)
         others = self._send_all(requests.others)
         after_other = self._send(base_request, is_judged=False) if len(self._seen) > 2 else None
-        if again is not None:
-            for each in judge_repetition(base_request.title, base, again, after_other):
-                self._add(each)
+        unrepeatable = [] if again is None else judge_repetition(base_request.title, base, again, after_other)
+        for each in unrepeatable:
+            self._add(each)
         is_repeatable = again is not None and _same_tensors(base, again)
-        self._judge_pictures(base, drawings, others, is_repeatable)
-        if again is not None and first_difference(base, again) is None:
+        pictured = [each for request, each in answered if request.purpose is Purpose.BASE]
+        if pictured:
+            self._judge_pictures(pictured[0], drawings, others, is_repeatable)
+        if again is not None and not unrepeatable:  # else threads prove nothing
             self._run_together([*answered[:1], *drawings, *_plain(others), *answered[1:]])
 
     def _judge_pictures(self, base: Observation, drawings: Seen, others: Seen, is_repeatable: bool) -> None:

@@ -25,13 +25,19 @@ def describe_failure(error: BaseException, phase: str, folders: Sequence[Path]) 
     key = cause.args[0] if isinstance(cause, KeyError) and cause.args else ""
     return {
         "phase": phase,
-        "kind": type(cause).__name__,
+        "kind": _kind(cause),
         "message": _message(cause),
         "file": file,
         "line": line,
         "key": key if isinstance(key, str) else "",
         "is_deliberate": isinstance(error, BadRequest),
     }
+
+
+def _kind(error: BaseException) -> str:
+    code = getattr(error, "code", None)  # of a gRPC error: what the model server says
+    name = getattr(code(), "name", "") if callable(code) else ""
+    return f"{name} from the model server" if name else type(error).__name__
 
 
 def _message(error: BaseException) -> str:

@@ -26,7 +26,8 @@ _ABOUT_VALUES = frozenset(
         "OSError",
     ]
 )
-_REQUIRED_POINTER = "/apis/0/request/data/required"
+_DATA_POINTER = "/apis/0/request/data"
+_REQUIRED_POINTER = f"{_DATA_POINTER}/required"
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 _SHOWN_LINES = 6
 _CODES = {"died": "process-ends", "time": "too-slow", "memory": "too-much-memory"}
@@ -42,6 +43,11 @@ def judge_failure(request: PlannedRequest, observation: Observation, subject: Su
         return finding("answer-not-json", Place("customize_service.py"), f"{request.title}: {failure.message}")
     if failure.kind == "ResponseContractBroken":
         return _contract_broken(request, observation)
+    if observation.violations and request.purpose is not Purpose.SAMPLE:  # what was made up is at fault
+        pointer, expected, got = observation.violations[0]
+        message = f"no request could be made that the schema allows: at {pointer or '(whole)'} {expected}, not {got}"
+        is_first = request.purpose is Purpose.BASE
+        return finding("needs-sample", Place("config.json", pointer=_DATA_POINTER), message) if is_first else None
     if request.absent:
         return finding(
             "optional-but-needed",

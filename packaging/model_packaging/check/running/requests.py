@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, unique
 from pathlib import Path
 from typing import Any
@@ -90,9 +90,10 @@ def plan_requests(subject: Subject, samples: tuple[PlannedRequest, ...] = ()) ->
     if schema is None:
         return RequestPlan(samples, problem="" if samples else "no request schema is declared")
     if fields:
-        if samples or not takes_pictures(subject):
+        if not takes_pictures(subject):
             return RequestPlan(samples, problem="" if samples else f"the schema does not say what {fields[0]!r} holds")
-        return _form_plan(schema, fields, wanted_size(subject.signature), is_guess)
+        made_up = _form_plan(schema, fields, wanted_size(subject.signature), is_guess)
+        return replace(made_up, base=(*samples, *made_up.base), problem="" if samples else made_up.problem)
     return _json_plan(schema, samples)
 
 

@@ -123,7 +123,7 @@ RUNNING_RULES = (
     ),
     Rule(
         "two-files",
-        _WARNING,
+        _NOTE,
         "A caller who sends several files in one field gets an error.",
         "Make one row of each file, or refuse the second with BadRequest and a message.",
     ),
