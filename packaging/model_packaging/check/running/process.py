@@ -22,6 +22,7 @@ from model_packaging.check.running.wire import NotAMessage, receive, send
 _WATCH_SECONDS = 0.05
 _KEPT_OUTPUT_BYTES = 16 * 1024
 _ENDING_SECONDS = 5.0
+_MESSAGE_SECONDS = 20.0
 
 
 class ChildEnded(Exception):
@@ -76,8 +77,7 @@ class ChildProcess:
 
     def close(self) -> None:
         """Kill it, and all that it has started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._kill()
         self._process.wait()
         self._reader.join(_ENDING_SECONDS)
         self._connection.close()
@@ -108,12 +108,25 @@ class ChildProcess:
                 how = f"has not answered after {timeout_seconds:g} s"
                 self.close()
                 raise ChildEnded("time", how, self._text())
-            return receive(self._connection)
+            return self._received()
         except (EOFError, OSError):
             raise self._ended() from None
         except NotAMessage as error:
             self.close()
             raise ChildEnded("died", f"wrote into a socket of ours: {error}", self._text()) from error
+
+    def _received(self) -> dict[str, Any]:
+        """Read a message that has begun; the package may have written half of one into our socket."""
+        timer = threading.Timer(_MESSAGE_SECONDS, self._kill)
+        timer.start()
+        try:
+            return receive(self._connection)
+        finally:
+            timer.cancel()
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _ended(self) -> ChildEnded:
         with suppress(subprocess.TimeoutExpired):
@@ -146,8 +159,7 @@ class ChildProcess:
             self.peak_bytes = max(self.peak_bytes, used)
             if used > self._limits.memory_bytes:
                 self._exceeded_bytes = used
-                with suppress(ProcessLookupError):
-                    os.killpg(self._process.pid, signal.SIGKILL)
+                self._kill()
                 return
             time.sleep(_WATCH_SECONDS)
 

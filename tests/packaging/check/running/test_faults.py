@@ -36,6 +36,7 @@ WITH_MODEL = {
 WITHOUT_MODEL = {
     "exits_process": "process-ends",
     "crashes": "process-ends",
+    "writes_into_sockets": "process-ends",
     "calls_sys_exit": "request-not-answered",
     "exits_at_import": "does-not-load",
     "import_error": "does-not-load",
@@ -134,6 +135,7 @@ def test_samples_are_sent_beside_drawings(run: RunPackage, tmp_path: Path) -> No
     assert "the sample broken.png is answered 400: UnidentifiedImageError" in found.message
 
 
+@pytest.mark.slow
 def test_missing_division_shows_in_the_answers_of_a_trained_model(
     run: RunPackage, trained_model: TrainedModels
 ) -> None:
