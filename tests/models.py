@@ -66,6 +66,19 @@ def write_digits(directory: Path) -> None:
     _save(directory, {PREDICT_SIGNATURE: predict}, weights=weights, biases=biases)
 
 
+def write_one_row(directory: Path) -> None:
+    """As ``digits``, but for one row only: images f32 [1, 784] -> scores f32 [1, 10]."""
+    import tensorflow as tf
+
+    with_biases = tf.Variable(np.vstack(digits_weights()))
+
+    def one_row(images: Any) -> dict[str, Any]:
+        return {"scores": tf.nn.softmax(tf.concat([images, tf.ones((1, 1))], axis=1) @ with_biases)}
+
+    predict = _function(one_row, images=((1, IMAGE_PIXELS), "float32"))
+    _save(directory, {PREDICT_SIGNATURE: predict}, with_biases=with_biases)
+
+
 def write_half_plus_two(directory: Path) -> None:
     """X f32 [?, 1] -> y = x / 2 + 2; ``serving_default``."""
     _save(directory, {"serving_default": _linear(0.5, 2, None, 1)})
@@ -124,6 +137,7 @@ def write_pictures(directory: Path) -> None:
 
 WRITERS: Mapping[str, Callable[[Path], None]] = {
     "digits": write_digits,
+    "one_row": write_one_row,
     "half_plus_two": write_half_plus_two,
     "two_signatures": write_two_signatures,
     "two_with_default": write_two_with_default,

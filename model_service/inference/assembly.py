@@ -43,12 +43,14 @@ class AssembledService:
 
     Attributes:
         instances: how many requests it works on at once, each with an instance of its own; 1: only one at a time.
+        service_class: the author's class, or the default one.
     """
 
     pipeline: Pipeline
     contracts: dict[str, Contract]
     runtime: AuthorRuntime
     instances: int
+    service_class: type[ModelService]
 
 
 def assemble(plan: ServicePlan, run_folder: Path) -> AssembledService:
@@ -67,7 +69,7 @@ def assemble(plan: ServicePlan, run_folder: Path) -> AssembledService:
     size = 1 if _needs_one_instance(plan.traits, service_class) else plan.threads
     pool = InstancePool[Service](lambda: _instance(service_class, plan, version_folder), size)
     contracts = make_contracts(plan.config, plan.request_mode, plan.response_mode)
-    return AssembledService(Pipeline(pool, contracts, plan.wait_seconds), contracts, runtime, size)
+    return AssembledService(Pipeline(pool, contracts, plan.wait_seconds), contracts, runtime, size, service_class)
 
 
 def _enter(run_folder: Path, plan: ServicePlan) -> Path:

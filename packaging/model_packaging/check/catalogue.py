@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from model_packaging.check.finding import Finding, Place, Rule
 from model_packaging.check.reading_rules import READING_RULES
+from model_packaging.check.running.rules import RUNNING_RULES
 
-_READING = READING_RULES
-
-_RUNNING: tuple[Rule, ...] = ()
-
-RULES = {rule.code: rule for rule in (*_READING, *_RUNNING)}
-RUNNING_CODES = frozenset(rule.code for rule in _RUNNING)
+RULES: Mapping[str, Rule] = {rule.code: rule for rule in (*READING_RULES, *RUNNING_RULES)}
+RUNNING_CODES = frozenset(rule.code for rule in RUNNING_RULES)
 
 
 def finding(code: str, place: Place, message: str, *, consequence: str = "", remedy: str = "") -> Finding:

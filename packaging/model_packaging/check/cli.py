@@ -61,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
         "unix:/path",
     )
     parser.add_argument("--no-run", action="store_true", help="only read the package; nothing of it is executed")
+    parser.add_argument(
+        "--export-tests",
+        type=Path,
+        metavar="FILE",
+        help="write a pytest file that asks the next version of the package what this one was asked",
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the report there instead of printing it")
     return parser
 
@@ -72,7 +78,13 @@ def _check(arguments: argparse.Namespace) -> int:
     from model_packaging.check.report_text import text_report
 
     logging.getLogger("model_service").addHandler(logging.NullHandler())  # the findings say what its log would
-    options = CheckOptions(arguments.package, tuple(arguments.sample), arguments.backend, not arguments.no_run)
+    options = CheckOptions(
+        package=arguments.package,
+        samples=tuple(arguments.sample),
+        backend=arguments.backend,
+        runs_package=not arguments.no_run,
+        export_tests=arguments.export_tests,
+    )
     report = check_package(options)
     if arguments.format == "json":
         text = json_report(report)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from model_packaging.check.finding import Finding, Severity
+from model_packaging.check.halves import join_halves, prevents_start
 from model_packaging.check.reading.read import read_package
+from model_packaging.check.running.export import export_tests
+from model_packaging.check.running.run import RunOutcome, run_package
 from model_packaging.check.subject import Subject, read_subject
 from model_packaging.check.suppression import apply_suppressions
+from model_service.errors import SettingsError
+from model_service.package.archive import opened_package
 
 
 @dataclass(frozen=True)
@@ -22,12 +27,14 @@ class CheckOptions:
         samples: files, folders of files, or JSON texts that are sent as requests.
         backend: which model server; see :func:`model_service.backend.plan.choose_backend`.
         runs_package: False: only read it.
+        export_tests: write what was answered into this file, as tests of the next version.
     """
 
     package: Path
     samples: tuple[str, ...] = ()
     backend: str = "auto"
     runs_package: bool = True
+    export_tests: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class CheckReport:
         suppressed: those that config.json asks to leave out.
         has_run: the package was not only read.
         seconds: how long the check took.
-        measurements: what running it measured, by name with unit: ``preprocess_seconds``.
+        measurements: what running it took, seconds and bytes by name; empty if it was not run.
     """
 
     subject: Subject
@@ -59,12 +66,32 @@ def check_package(options: CheckOptions) -> CheckReport:
     """Check a package; never raises for what the package is like.
 
     Raises:
-        PackageError: there is no package at the path.
-        SettingsError: a sample or the backend is unusable.
+        PackageError: there is no package at the path, or its archive cannot be used.
+        SettingsError: a sample or the backend is unusable, or there is nothing to export.
     """
     started = time.monotonic()
-    subject = read_subject(options.package)
-    findings = read_package(subject)
-    counting, suppressed = apply_suppressions(findings, subject.config.content, options.runs_package)
-    counting = sorted(counting, key=lambda each: (each.severity.rank, each.place.file, each.place.line))
-    return CheckReport(subject, tuple(counting), tuple(suppressed), seconds=time.monotonic() - started)
+    with opened_package(options.package) as folder:
+        subject = replace(read_subject(folder), path=options.package)
+        read = read_package(subject)
+        outcome = None
+        if options.runs_package and not prevents_start(read):
+            outcome = run_package(subject, options.samples, options.backend)
+        _export(options, subject, outcome)
+    findings = join_halves(read, outcome.findings) if outcome else read
+    counting, suppressed = apply_suppressions(findings, subject.config.content, outcome is not None)
+    return CheckReport(
+        subject,
+        tuple(sorted(counting, key=lambda each: (each.severity.rank, each.place.file, each.place.line))),
+        tuple(suppressed),
+        has_run=outcome is not None,
+        seconds=time.monotonic() - started,
+        measurements=outcome.measurements if outcome else {},
+    )
+
+
+def _export(options: CheckOptions, subject: Subject, outcome: RunOutcome | None) -> None:
+    if options.export_tests is None:
+        return
+    if outcome is None:
+        raise SettingsError(f"--export-tests {options.export_tests}: the package was not run, so there are no answers")
+    export_tests(outcome, subject, options.export_tests)

@@ -1,0 +1,28 @@
+"""Answers 500 for a file that is no picture."""
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from model_service.tfserving_model_service import TfServingBaseService
+
+
+class DigitService(TfServingBaseService):
+    def _preprocess(self, data):
+        return {"images": np.stack([_row_or_fail(content) for content in data["images"].values()])}
+
+    def _postprocess(self, data):
+        return {"labels": [row.index(max(row)) for row in data["scores"]], "scores": data["scores"]}
+
+
+def _row(content):
+    picture = ImageOps.exif_transpose(Image.open(content))
+    if picture.mode.startswith("I"):
+        picture = Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+    return np.asarray(picture.convert("L").resize((28, 28)), dtype=np.float32).reshape(784) / 255
+
+
+def _row_or_fail(content):
+    try:
+        return _row(content)
+    except (OSError, SyntaxError) as error:
+        raise RuntimeError("something is wrong") from error

@@ -1,0 +1,28 @@
+"""Keeps what belongs to a request in the module."""
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from model_service.tfserving_model_service import TfServingBaseService
+
+CURRENT = {}
+
+
+class DigitService(TfServingBaseService):
+    def _preprocess(self, data):
+        CURRENT["names"] = [len(content.getbuffer()) for content in data["images"].values()]
+        return {"images": np.stack([_row(content) for content in data["images"].values()])}
+
+    def _postprocess(self, data):
+        return {**_labels(data), "sizes": CURRENT["names"]}
+
+
+def _row(content):
+    picture = ImageOps.exif_transpose(Image.open(content))
+    if picture.mode.startswith("I"):
+        picture = Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+    return np.asarray(picture.convert("L").resize((28, 28)), dtype=np.float32).reshape(784) / 255
+
+
+def _labels(data):
+    return {"labels": [row.index(max(row)) for row in data["scores"]], "scores": data["scores"]}

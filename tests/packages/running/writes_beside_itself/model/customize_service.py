@@ -1,0 +1,25 @@
+"""Writes a file into its own folder."""
+
+import os
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from model_service.tfserving_model_service import TfServingBaseService
+
+
+class DigitService(TfServingBaseService):
+    def _preprocess(self, data):
+        with open(os.path.join(self.model_path, "last.txt"), "w") as file:
+            file.write("seen")
+        return {"images": np.stack([_row(content) for content in data["images"].values()])}
+
+    def _postprocess(self, data):
+        return {"labels": [row.index(max(row)) for row in data["scores"]], "scores": data["scores"]}
+
+
+def _row(content):
+    picture = ImageOps.exif_transpose(Image.open(content))
+    if picture.mode.startswith("I"):
+        picture = Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+    return np.asarray(picture.convert("L").resize((28, 28)), dtype=np.float32).reshape(784) / 255
