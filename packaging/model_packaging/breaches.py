@@ -41,11 +41,6 @@ def kind_of(value: object) -> str:
     return _JSON_KINDS.get(type(value), type(value).__name__)
 
 
-def child(pointer: str, key: str) -> str:
-    """Append a key to a JSON pointer."""
-    return f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
-
-
 def check_text(code: str, value: object, pointer: str, hint: str = "") -> Iterator[Breach]:
     """Check a name or version: a string without the characters that the import service refuses."""
     if not isinstance(value, str) or not value.strip():

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from model_packaging.facts_text import tensor_text
-from model_packaging.findings import child
 from model_packaging.package_facts import file_facts, model_facts, weights_digest
 from model_service.package.layout import CONFIG_NAME, MODEL_FOLDER_NAME, find_package
 from model_service.package.manifest import shown
+from model_service.package.schema import child_pointer
 
 _CONFIG_PATH = f"{MODEL_FOLDER_NAME}/{CONFIG_NAME}"
 _CODE_SUFFIX = ".py"
@@ -110,7 +110,7 @@ def _changes(pointer: str, old: Any, new: Any, quotes: bool = True) -> Iterator[
     """Where two JSON values differ: a pointer, the old and the new value; arrays are compared by index."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys([*old, *new]):
-            place = child(pointer, key) if quotes else key
+            place = child_pointer(pointer, key) if quotes else key
             yield from _changes(place, old.get(key, _Absent), new.get(key, _Absent), quotes)
     elif isinstance(old, list) and isinstance(new, list):
         for index in range(max(len(old), len(new))):

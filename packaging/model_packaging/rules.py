@@ -12,9 +12,9 @@ import re
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
-from model_packaging.breaches import Breach, check_text, child, kind_of
+from model_packaging.breaches import Breach, check_text, kind_of
 from model_packaging.dependency_rules import check_dependencies
-from model_service.package.schema import DialectError, to_draft7
+from model_service.package.schema import DialectError, child_pointer, to_draft7
 
 IMAGE = "Image"  # a container image of the user's own, not a model
 MODEL_TYPES = (
@@ -169,7 +169,7 @@ def _check_validation(validation: object) -> Iterator[Breach]:
         return
     for key, mode in validation.items():
         if key not in ("request", "response"):
-            yield Breach("bad-validation", child("/validation", key), "is neither request nor response")
+            yield Breach("bad-validation", child_pointer("/validation", key), "is neither request nor response")
         elif mode not in VALIDATION_MODES:
             yield Breach("bad-validation", f"/validation/{key}", f"is {mode!r}; allowed: {', '.join(VALIDATION_MODES)}")
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from model_packaging.breaches import child
 from model_packaging.check.catalogue import finding
 from model_packaging.check.finding import Finding, Place
 from model_packaging.check.reading.json_text import JsonText
 from model_packaging.check.reading.near import did_you_mean
 from model_service.package.config import PackageConfig
 from model_service.package.layout import CONFIG_NAME
-from model_service.package.schema import FILE_TYPE
+from model_service.package.schema import FILE_TYPE, child_pointer
 
 # Written by accident -> what Draft 4 calls it. The runtime passes over the first.
 _MISSPELT = {
@@ -77,24 +76,26 @@ def _check_schema(text: JsonText, schema: object, pointer: str, side: str, depth
         if wrong in schema and right not in schema:
             message = f"{wrong!r} constrains nothing; the keyword is {right!r}"
             code = "item-for-items" if wrong == "item" else "misspelt-keyword"
-            yield finding(code, text.place(child(pointer, wrong)), message)
+            yield finding(code, text.place(child_pointer(pointer, wrong)), message)
     if side == "response" and schema.get("type") == FILE_TYPE:
-        yield finding("file-in-answer", text.place(child(pointer, "type")), "an answer is JSON, which has no files")
+        yield finding(
+            "file-in-answer", text.place(child_pointer(pointer, "type")), "an answer is JSON, which has no files"
+        )
     yield from _check_borders(text, schema, pointer)
     yield from _check_required(text, schema, pointer)
     items = schema.get("items")
     if isinstance(items, list) and len(items) > 1 and not {"minItems", "additionalItems"} & set(schema):
         message = f"lists {len(items)} schemas; an array with fewer or more elements passes, too"
-        yield finding("open-tuple", text.place(child(pointer, "items")), message)
+        yield finding("open-tuple", text.place(child_pointer(pointer, "items")), message)
     for key, value in schema.items():
         if key in ("properties", "patternProperties", "definitions") and isinstance(value, dict):
             for name, each in value.items():
-                yield from _check_schema(text, each, child(child(pointer, key), name), side, depth + 1)
+                yield from _check_schema(text, each, child_pointer(child_pointer(pointer, key), name), side, depth + 1)
         elif key in ("items", "allOf", "anyOf", "oneOf") and isinstance(value, list):
             for index, each in enumerate(value):
                 yield from _check_schema(text, each, f"{pointer}/{key}/{index}", side, depth + 1)
         elif key in ("items", "not", "additionalProperties", "contains"):
-            yield from _check_schema(text, value, child(pointer, key), side, depth + 1)
+            yield from _check_schema(text, value, child_pointer(pointer, key), side, depth + 1)
 
 
 def _check_borders(text: JsonText, schema: Mapping[str, Any], pointer: str) -> Iterator[Finding]:
@@ -102,7 +103,7 @@ def _check_borders(text: JsonText, schema: Mapping[str, Any], pointer: str) -> I
         least, most = schema.get(low), schema.get(high)
         if _is_number(least) and _is_number(most) and least > most:  # type: ignore[operator]
             message = f"{least} is more than {high}, {most}: no value fits"
-            yield finding("no-value-fits", text.place(child(pointer, low)), message)
+            yield finding("no-value-fits", text.place(child_pointer(pointer, low)), message)
 
 
 def _is_number(value: object) -> bool:

@@ -8,11 +8,11 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from model_packaging.breaches import child
 from model_packaging.check.catalogue import finding
 from model_packaging.check.finding import Finding, Place
 from model_service.package.config import MAX_CONFIG_BYTES
 from model_service.package.layout import CONFIG_NAME
+from model_service.package.schema import child_pointer
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _PYTHON_WORDS = {"T": "True", "F": "False", "N": "None"}
@@ -135,7 +135,7 @@ class _Scan:
         while self._text[at] != "}":
             line = self._line(at)
             key, at = self._decoder.raw_decode(self._text, at)
-            below = child(pointer, key)
+            below = child_pointer(pointer, key)
             if key in keys:
                 self.doubles.append((below, line, keys[key]))
             keys[key] = line
