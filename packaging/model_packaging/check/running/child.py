@@ -24,7 +24,7 @@ from model_packaging.check.running.wire import NotAMessage, receive, send
 from model_service.backend.process import die_with_parent
 from model_service.errors import ModelServiceError, RequestError
 from model_service.inference.assembly import AssembledService, assemble
-from model_service.inference.json_types import JsonValue, NotJson, encode_json
+from model_service.inference.json_types import JsonValue, encode_json
 
 _KIBIBYTE = 1024
 # Threads change places this often while requests run together: what is not safe then shows soon.
@@ -48,7 +48,7 @@ class Housed:
                 answer = self.service.pipeline.run(request)
                 del request
                 encode_json(answer.value)
-            except (RequestError, NotJson) as error:
+            except ModelServiceError as error:  # among them an instance that cannot be made when it is needed
                 return self._seen(recording, error=error)
         violations = [[each.pointer, each.expected, each.got] for each in answer.violations]
         return self._seen(recording, answer=answer.value, violations=violations)
@@ -80,7 +80,7 @@ class Housed:
         recording: Recording,
         answer: JsonValue = None,
         violations: list[list[str]] | None = None,
-        error: RequestError | NotJson | None = None,
+        error: ModelServiceError | None = None,
     ) -> dict[str, Any]:
         status = 200 if error is None else error.status if isinstance(error, RequestError) else 500
         if isinstance(error, RequestError) and error.violations:

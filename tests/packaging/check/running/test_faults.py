@@ -37,6 +37,7 @@ WITHOUT_MODEL = {
     "exits_process": "process-ends",
     "crashes": "process-ends",
     "writes_into_sockets": "process-ends",
+    "only_one_instance": "not-thread-safe",
     "calls_sys_exit": "request-not-answered",
     "exits_at_import": "does-not-load",
     "import_error": "does-not-load",
