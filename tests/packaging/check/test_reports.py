@@ -136,6 +136,23 @@ def test_junit_survives_text_that_xml_cannot_hold(tmp_path: Path, capsys: pytest
     assert ElementTree.fromstring(capsys.readouterr().out).tag == "testsuites"
 
 
+def test_a_reader_that_stops_reading_changes_nothing() -> None:
+    """As in ``model-service check PACKAGE | head``."""
+    code = "import sys; from model_packaging.check.cli import main; sys.exit(main(sys.argv[1:]))"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(LEGACY), "--no-run", "--format", "junit"],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_a_report_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(GOOD), "--no-run", "--output", str(tmp_path / "no" / "folder")]) == 2
     assert "cannot be written" in capsys.readouterr().err
