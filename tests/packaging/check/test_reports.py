@@ -58,7 +58,7 @@ def test_text_says_place_line_consequence_and_remedy(capsys: pytest.CaptureFixtu
 
 def test_text_of_a_good_package_says_what_was_checked(capsys: pytest.CaptureFixture[str]) -> None:
     main([str(GOOD), "--no-run"])
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
     assert "nothing found" in said
     assert "read, not run: config.json (1 api), customize_service.py" in said
 
