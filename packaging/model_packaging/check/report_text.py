@@ -93,9 +93,9 @@ def _closing(report: CheckReport, style: TextStyle) -> str:
         line = f"{', '.join(named)} in {report.seconds:.1f} s{suppressed}"
         return style.paint(line, _COLOURS[Severity.ERROR] if counts[0] else _BOLD)
     how = "read and run" if report.has_run else "read, not run"
-    return style.paint(f"{printable(str(report.subject.path))}: nothing found", _BOLD) + (
-        f" in {report.seconds:.1f} s{suppressed}; {how}: {_looked_at(report)}"
-    )
+    found = f"nothing found in {report.seconds:.1f} s{suppressed}; {how}: {_looked_at(report)}"
+    first, *others = _wrap(f"{report.subject.path}: {found}", "", "  ", style)
+    return "\n".join([style.paint(first, _BOLD), *others])
 
 
 def _looked_at(report: CheckReport) -> str:

@@ -58,7 +58,7 @@ def test_text_says_place_line_consequence_and_remedy(capsys: pytest.CaptureFixtu
 
 def test_text_of_a_good_package_says_what_was_checked(capsys: pytest.CaptureFixture[str]) -> None:
     main([str(GOOD), "--no-run"])
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
     assert "nothing found" in said
     assert "read, not run: config.json (1 api), customize_service.py" in said
 
@@ -134,6 +134,23 @@ def test_junit_survives_text_that_xml_cannot_hold(tmp_path: Path, capsys: pytest
     (tmp_path / "package" / "model" / "\x01\udcff~").write_text("")
     assert main([str(tmp_path / "package"), "--no-run", "--format", "junit"]) == 0
     assert ElementTree.fromstring(capsys.readouterr().out).tag == "testsuites"
+
+
+def test_a_reader_that_stops_reading_changes_nothing() -> None:
+    """As in ``model-service check PACKAGE | head``."""
+    code = "import sys; from model_packaging.check.cli import main; sys.exit(main(sys.argv[1:]))"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(LEGACY), "--no-run", "--format", "junit"],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_a_report_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
