@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -149,8 +150,8 @@ def _knowledge(labels_path: Path | None) -> Knowledge:
 def _check(package: Path) -> bool:
     """Print what the check finds; return whether there are errors."""
     from model_packaging.check.package_check import CheckOptions, check_package
+    from model_packaging.check.report_text import TextStyle, print_safely, text_report
 
     report = check_package(CheckOptions(package))
-    for finding in report.findings:
-        print(f"{finding.severity.value}: {finding.code}  {finding.place}: {finding.message}")
+    print_safely(text_report(report, TextStyle.of(sys.stdout)))
     return report.has_failed(is_strict=False)

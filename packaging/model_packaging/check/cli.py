@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
 
 from model_service.errors import ModelServiceError, SettingsError
-
-if TYPE_CHECKING:
-    from model_packaging.check.report_text import TextStyle
 
 FORMATS = ("text", "json", "junit")
 _INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
@@ -75,9 +68,8 @@ def _check(arguments: argparse.Namespace) -> int:
     from model_packaging.check.package_check import CheckOptions, check_package
     from model_packaging.check.report_json import json_report
     from model_packaging.check.report_junit import junit_report
-    from model_packaging.check.report_text import text_report
+    from model_packaging.check.report_text import TextStyle, print_safely, text_report
 
-    logging.getLogger("model_service").addHandler(logging.NullHandler())  # the findings say what its log would
     options = CheckOptions(
         package=arguments.package,
         samples=tuple(arguments.sample),
@@ -91,30 +83,12 @@ def _check(arguments: argparse.Namespace) -> int:
     elif arguments.format == "junit":
         text = junit_report(report, arguments.strict)
     else:
-        text = text_report(report, _style(sys.stdout, arguments.output is None))
+        text = text_report(report, TextStyle.of(sys.stdout) if arguments.output is None else TextStyle())
     if arguments.output is None:
-        _print(text)
+        print_safely(text)
     else:
         _write(arguments.output, f"{text}\n")
     return int(report.has_failed(arguments.strict))
-
-
-def _style(stream: TextIO, is_printed: bool) -> TextStyle:
-    from model_packaging.check.report_text import TextStyle
-
-    if not is_printed or not stream.isatty():
-        return TextStyle()
-    has_colours = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return TextStyle(shutil.get_terminal_size().columns, has_colours)
-
-
-def _print(text: str) -> None:
-    """Print what may hold names in any script, on a terminal that may not know it; a reader may stop reading."""
-    encoding = sys.stdout.encoding or "ascii"
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
 
 
 def _write(path: Path, text: str) -> None:

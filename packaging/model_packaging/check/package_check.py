@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from model_packaging.check.finding import Finding, Severity
+from model_packaging.check.finding import Finding, Place, Severity
 from model_packaging.check.halves import join_halves, prevents_start
 from model_packaging.check.reading.read import read_package
 from model_packaging.check.running.export import export_tests
 from model_packaging.check.running.run import RunOutcome, run_package
+from model_packaging.check.source_lines import source_lines
 from model_packaging.check.subject import Subject, read_subject
 from model_packaging.check.suppression import apply_suppressions
 from model_service.errors import SettingsError
@@ -47,6 +49,7 @@ class CheckReport:
         has_run: the package was not only read.
         seconds: how long the check took.
         measurements: what running it took, seconds and bytes by name; empty if it was not run.
+        source_lines: the lines of the package's files that findings are about.
     """
 
     subject: Subject
@@ -55,6 +58,7 @@ class CheckReport:
     has_run: bool = False
     seconds: float = 0.0
     measurements: Mapping[str, float] = field(default_factory=dict)
+    source_lines: Mapping[Place, str] = field(default_factory=dict)
 
     def has_failed(self, is_strict: bool) -> bool:
         """Whether there is an error; or, if ``is_strict``, a warning."""
@@ -70,6 +74,7 @@ def check_package(options: CheckOptions) -> CheckReport:
         SettingsError: a sample or the backend is unusable, or there is nothing to export.
     """
     started = time.monotonic()
+    logging.getLogger("model_service").addHandler(logging.NullHandler())  # the findings say what its log would
     with opened_package(options.package) as folder:
         subject = replace(read_subject(folder), path=options.package)
         read = read_package(subject)
@@ -77,7 +82,8 @@ def check_package(options: CheckOptions) -> CheckReport:
         if options.runs_package and not prevents_start(read):
             outcome = run_package(subject, options.samples, options.backend)
         _export(options, subject, outcome)
-    findings = join_halves(read, outcome.findings) if outcome else read
+        findings = join_halves(read, outcome.findings) if outcome else read
+        lines = source_lines(findings, subject.layout.model_directory)
     counting, suppressed = apply_suppressions(findings, subject.config.content, outcome is not None)
     return CheckReport(
         subject,
@@ -86,6 +92,7 @@ def check_package(options: CheckOptions) -> CheckReport:
         has_run=outcome is not None,
         seconds=time.monotonic() - started,
         measurements=outcome.measurements if outcome else {},
+        source_lines=lines,
     )
 
 

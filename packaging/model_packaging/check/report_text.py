@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import textwrap
 from dataclasses import dataclass
+from typing import TextIO
 
 from model_packaging.check.finding import Finding, Severity
 from model_packaging.check.package_check import CheckReport
@@ -11,7 +15,6 @@ from model_packaging.check.package_check import CheckReport
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 _BOLD, _DIM = "1", "2"
 _LEAST_COLUMNS = 40
-_MAX_SOURCE_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,14 @@ class TextStyle:
 
     columns: int = 100
     has_colours: bool = False
+
+    @classmethod
+    def of(cls, stream: TextIO) -> TextStyle:
+        """The style for a stream: a terminal's width and colours; a file gets neither."""
+        if not stream.isatty():
+            return cls()
+        has_colours = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        return cls(shutil.get_terminal_size().columns, has_colours)
 
     def paint(self, text: str, colour: str) -> str:
         """Give a text a colour, if there are any."""
@@ -35,7 +46,7 @@ def text_report(report: CheckReport, style: TextStyle) -> str:
 def _block(report: CheckReport, each: Finding, style: TextStyle) -> str:
     head = style.paint(f"{each.severity.value}: {each.code}", f"{_BOLD};{_COLOURS[each.severity]}")
     lines = [f"{head}  {printable(str(each.place))}", *_wrap(each.message, "  ", "  ", style)]
-    source = source_line(report, each)
+    source = printable(report.source_lines.get(each.place, ""))
     if source:
         room = max(style.columns - 12, _LEAST_COLUMNS)
         shown = source if len(source) <= room else f"{source[: room - 3]}..."
@@ -60,27 +71,18 @@ def _wrap(text: str, first: str, others: str, style: TextStyle) -> list[str]:
     return lines
 
 
-def source_line(report: CheckReport, each: Finding) -> str:
-    """The line of the file that a finding is about, without its indentation; "": there is none."""
-    if not each.place.line:
-        return ""
-    path = report.subject.layout.model_directory / each.place.file
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            for number, line in enumerate(file, 1):
-                if number == each.place.line:
-                    return printable(line.strip())[:_MAX_SOURCE_CHARACTERS]
-    except OSError:
-        pass
-    return ""
-
-
 def printable(text: str, *, keeps_breaks: bool = False) -> str:
     """Make text of a package safe for a terminal: control characters, which could steer it, are spelt out."""
     return "".join(
         each if each.isprintable() or (keeps_breaks and each == "\n") else " " if each == "\t" else repr(each)[1:-1]
         for each in text
     )
+
+
+def print_safely(text: str) -> None:
+    """Print what may hold names in any script, on a terminal that may not know it."""
+    encoding = sys.stdout.encoding or "ascii"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _closing(report: CheckReport, style: TextStyle) -> str:

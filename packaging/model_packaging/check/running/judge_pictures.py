@@ -38,7 +38,7 @@ def judge_pictures(base: Observation, seen: Seen, is_repeatable: bool) -> list[F
         wrong = [(place, text) for place, text in told if text]
         if wrong:
             place = next((place for place, _ in wrong if place.line), _SERVICE)
-            found.append(finding(code, place, "; ".join(text for _, text in wrong)))
+            found.append(finding(code, place, "\n".join(text for _, text in wrong)))
     found += _judge_turned(seen, reference)
     for picture, each in seen:
         if picture.kind is PictureKind.LARGE and each.status >= 500 and each.failure is not None:
@@ -112,7 +112,7 @@ def _judge_bad(seen: Seen) -> list[Finding]:
         found.append(finding("bad-picture-answered", _SERVICE, f"{', '.join(answered)}: answered 200"))
     failed = [(picture, each.failure, each.status) for picture, each in bad if each.status >= 500 and each.failure]
     if failed:
-        text = "; ".join(f"{picture.title}: {status}, {failure.text}" for picture, failure, status in failed)
+        text = "\n".join(f"{picture.title}: {status}, {failure.text}" for picture, failure, status in failed)
         found.append(finding("bad-picture-500", place_of(failed[0][1]), text))
     return found
 
