@@ -52,7 +52,8 @@ def test_errors_of_the_check_are_shown_and_the_package_stays(run: Path, capsys: 
     model = run / "V010" / "model"
     (model / "config.json").write_text('{"model_algorithm": "1", "model_type": "TensorFlow"}')
     assert main(["build", str(run)]) == 1
-    assert "error: bad-model-algorithm  config.json /model_algorithm" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "error: bad-model-algorithm  config.json:1 /model_algorithm" in printed
     assert (model / "customize_service.py").exists()
 
 

@@ -80,9 +80,12 @@ def printable(text: str, *, keeps_breaks: bool = False) -> str:
 
 
 def print_safely(text: str) -> None:
-    """Print what may hold names in any script, on a terminal that may not know it."""
+    """Print what may hold names in any script, on a terminal that may not know it; a reader may stop reading."""
     encoding = sys.stdout.encoding or "ascii"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
 
 
 def _closing(report: CheckReport, style: TextStyle) -> str:
