@@ -55,6 +55,7 @@ def check_config(config: object, wheels: Container[str] = ()) -> list[Breach]:
         *_check_metrics(config.get("metrics", {})),
         *_check_apis(config, is_image),
         *_check_validation(config.get("validation", {})),
+        *_check_tensors(config.get("tensors", {})),
         *_check_dependencies(config, is_image, wheels),
         *(breach for key in HEALTH_KEYS if key in config for breach in _check_health(config[key], f"/{key}")),
     ]
@@ -172,6 +173,25 @@ def _check_validation(validation: object) -> Iterator[Breach]:
             yield Breach("bad-validation", child_pointer("/validation", key), "is neither request nor response")
         elif mode not in VALIDATION_MODES:
             yield Breach("bad-validation", f"/validation/{key}", f"is {mode!r}; allowed: {', '.join(VALIDATION_MODES)}")
+
+
+def _check_tensors(tensors: object) -> Iterator[Breach]:
+    """Our extension: what the values of the model's inputs were when it was trained."""
+    if not isinstance(tensors, dict):
+        yield Breach("bad-tensors", "/tensors", f"must be an object, not {kind_of(tensors)}")
+        return
+    for name, limits in tensors.items():
+        pointer = child_pointer("/tensors", name)
+        if not isinstance(limits, dict) or not limits or set(limits) - {"minimum", "maximum"}:
+            yield Breach("bad-tensors", pointer, 'must be an object like {"minimum": 0, "maximum": 1}')
+            continue
+        for key, value in limits.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                yield Breach("bad-tensors", f"{pointer}/{key}", f"must be a number, not {kind_of(value)}")
+                break
+        else:
+            if limits.get("minimum", -math.inf) >= limits.get("maximum", math.inf):
+                yield Breach("bad-tensors", pointer, "has a minimum that is not below its maximum")
 
 
 def _check_dependencies(config: Mapping[str, Any], is_image: bool, wheels: Container[str]) -> Iterator[Breach]:

@@ -43,6 +43,7 @@ LEGAL: dict[str, dict[str, Any]] = {
     "exec": {"startup_health": {"check_method": "EXEC", "command": "cat /tmp/x"}},
     "unknown keys": {"tunable": True, "model_source": "auto", "health_": 1},
     "validation": {"validation": {"request": "strict", "response": "off"}},
+    "tensors": {"tensors": {"images": {"minimum": 0, "maximum": 1.0}, "x": {"maximum": 0}}},
 }
 
 
@@ -82,6 +83,11 @@ BREACHES: list[tuple[dict[str, Any], str, str]] = [
     ({"metrics": []}, "/metrics", "an array"),
     ({"metrics": {"f1": "0.5"}}, "/metrics/f1", "a string"),
     ({"metrics": {"recall": True}}, "/metrics/recall", "a boolean"),
+    ({"tensors": []}, "/tensors", "must be an object, not an array"),
+    ({"tensors": {"a/b": 1}}, "/tensors/a~1b", "must be an object like"),
+    ({"tensors": {"x": {"min": 0}}}, "/tensors/x", "must be an object like"),
+    ({"tensors": {"x": {"minimum": "0"}}}, "/tensors/x/minimum", "a string"),
+    ({"tensors": {"x": {"minimum": 1, "maximum": 1}}}, "/tensors/x", "a minimum that is not below its maximum"),
     ({"apis": {}}, "/apis", "must be an array"),
     ({"apis": []}, "/apis", "leave the key out"),
     ({"apis": [api(), api(url="/x")]}, "/apis", "2 entries"),

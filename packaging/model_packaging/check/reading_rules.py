@@ -44,6 +44,12 @@ _CONFIG_RULES = (
     Rule("unknown-schema-type", _ERROR, _NO_CONTRACT, "Write one of the types that the message lists."),
     Rule("bad-schema", _ERROR, _NO_CONTRACT, "Mend the schema at this place."),
     Rule("bad-validation", _ERROR, _NOT_STARTED, "Write off, warn, coerce or strict for request and response."),
+    Rule(
+        "bad-tensors",
+        _ERROR,
+        "None directly, but what is sent to the model is not held against what it was trained on.",
+        'Write the range of each input, such as {"images": {"minimum": 0, "maximum": 1}}.',
+    ),
     Rule("dependencies-of-image", _ERROR, _REFUSED, 'Remove "dependencies".'),
     Rule("bad-health", _ERROR, _REFUSED, _AS_SAID),
     Rule("bad-dependencies", _ERROR, _REFUSED, _AS_SAID),

@@ -95,6 +95,23 @@ def test_exactly_the_fault_is_named(code: str, faulty_package: Callable[[str], P
     assert finding.remedy.endswith(".") or "pip install" in finding.remedy
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("code", CODES)
+def test_running_it_too_adds_nothing(code: str, faulty_package: Callable[[str], Path]) -> None:
+    report = check_package(CheckOptions(faulty_package(code)))
+    assert [each.code for each in report.findings] == [code], report.findings
+
+
+def test_a_range_for_an_input_that_the_model_does_not_have(tmp_path: Path, saved_model: SavedModels) -> None:
+    shutil.copytree(saved_model("half_plus_two"), tmp_path / "model")
+    shutil.copytree(TEMPLATE, tmp_path / "model", dirs_exist_ok=True)
+    (tmp_path / "model" / "customize_service.py").unlink()
+    report = check_package(CheckOptions(tmp_path, runs_package=False))
+    assert [(each.code, str(each.place).partition(" ")[2]) for each in report.findings] == [
+        ("bad-tensors", "/tensors/images")
+    ]
+
+
 @pytest.mark.parametrize("name", GOOD)
 def test_nothing_is_found_in_a_good_package(name: str, make_package: MakePackage) -> None:
     assert codes_of(make_package(name, GOOD[name])) == []

@@ -9,8 +9,10 @@ from model_packaging.check.catalogue import finding
 from model_packaging.check.finding import Finding
 from model_packaging.check.reading.contract import check_contract
 from model_packaging.check.reading.json_text import JsonText
+from model_packaging.check.reading.near import did_you_mean
 from model_packaging.check.subject import Subject
 from model_packaging.rules import check_config
+from model_service.package.schema import child_pointer
 
 _TYPES = {
     "bool": "boolean",
@@ -47,9 +49,21 @@ def check_config_file(subject: Subject, text: JsonText) -> Iterator[Finding]:
             remedy = f'Write "type": "{right}".' if right else ""
         yield finding(breach.code, text.place(breach.pointer), breach.message, remedy=remedy)
     yield from check_contract(text, subject.config)
+    yield from _check_tensor_names(subject, text)
     runtime = text.value.get("runtime") if isinstance(text.value, dict) else None
     if isinstance(runtime, str) and not _RUNTIME.fullmatch(runtime):
         yield finding("unknown-runtime", text.place("/runtime"), f"{runtime!r} is no label that the documents know")
+
+
+def _check_tensor_names(subject: Subject, text: JsonText) -> Iterator[Finding]:
+    tensors = text.value.get("tensors") if isinstance(text.value, dict) else None
+    if subject.signature is None or not isinstance(tensors, dict):
+        return
+    inputs = subject.signature.inputs
+    for name in tensors:
+        if name not in inputs:
+            message = f"the model has no input {name!r}{did_you_mean(name, inputs)}; it has: {', '.join(inputs)}"
+            yield finding("bad-tensors", text.place(child_pointer("/tensors", name)), message)
 
 
 def _at(value: object, pointer: str) -> object:

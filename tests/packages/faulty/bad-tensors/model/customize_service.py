@@ -1,0 +1,8 @@
+"""The range of an input is an array."""
+
+from model_service.tfserving_model_service import TfServingBaseService
+
+
+class Service(TfServingBaseService):
+    def _inference(self, data):
+        return {"y": data["x"]}
