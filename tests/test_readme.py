@@ -19,7 +19,7 @@ def console_commands() -> list[str]:
 
 def test_commands_run_in_order(tmp_path: Path) -> None:
     commands = console_commands()
-    assert len(commands) == 5
+    assert len(commands) == 6
     (tmp_path / "tests").symlink_to(ROOT / "tests")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     outputs = {}
@@ -31,6 +31,7 @@ def test_commands_run_in_order(tmp_path: Path) -> None:
         outputs[command.split()[1]] = done.stdout
     assert '"predicted_label": "' in outputs["predict"]
     assert "1000 items: 1000 answered, 0 failed" in outputs["batch"]
+    assert "training-output: nothing found" in outputs["check"]
     assert "Accuracy is 0.9" in outputs["evaluate"]
 
 
