@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from model_packaging.check.running.run import RunOutcome, run_package
-from model_packaging.check.subject import read_subject
+from model_packaging.check.package_check import CheckOptions, CheckReport, check_package
 from model_training.cli import data_main, train_main
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.skipif(
     reason=f"{DOCUMENTS} is absent: run make conformance DIR=FOLDER with the documents' packages",
 )
 
-Check = Callable[[str], RunOutcome]
+Check = Callable[[str], CheckReport]
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +34,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def check(trained: Path, tmp_path: Path) -> Check:
-    def run(name: str) -> RunOutcome:
+    def run(name: str) -> CheckReport:
         ours = shutil.ignore_patterns("config.json", "customize_service.py")
         shutil.copytree(trained / "model", tmp_path / "model", ignore=ours)
         shutil.copytree(DOCUMENTS / name / "model", tmp_path / "model", dirs_exist_ok=True)
-        return run_package(read_subject(tmp_path), backend="embedded")
+        return check_package(CheckOptions(tmp_path, backend="embedded"))
 
     return run
 
 
 def test_our_own_package_has_nothing(trained: Path) -> None:
-    assert run_package(read_subject(trained), backend="embedded").findings == ()
+    report = check_package(CheckOptions(trained, backend="embedded"))
+    assert report.has_run
+    assert report.findings == ()
 
 
 def test_mnist_package(check: Check) -> None:
@@ -63,6 +64,9 @@ def test_mnist_package(check: Check) -> None:
     first = "200, but with other values: only the first 784 of its"
     assert f"RGB PNG of 28x28: {first} 2352 numbers" in found["picture-mode"].message
     assert f"grey PNG of 56x56: {first} 3136 numbers" in found["picture-size"].message
+    lines = (DOCUMENTS / "modelarts-mnist" / "model" / "customize_service.py").read_text(encoding="utf-8").splitlines()
+    assert "image1.resize((1, 784))" in lines[found["picture-size"].place.line - 1]
+    assert "def _preprocess" in lines[found["missing-scaling"].place.line - 1]
     assert "answer is that to the last alone" in found["only-one-answered"].message
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from model_packaging.check.finding import Finding, Place, Severity
 from model_packaging.check.halves import join_halves, prevents_start
+from model_packaging.check.hook_places import placed_at_hooks
 from model_packaging.check.reading.read import read_package
 from model_packaging.check.running.export import export_tests
 from model_packaging.check.running.run import RunOutcome, run_package
@@ -82,7 +83,7 @@ def check_package(options: CheckOptions) -> CheckReport:
         if options.runs_package and not prevents_start(read):
             outcome = run_package(subject, options.samples, options.backend)
         _export(options, subject, outcome)
-        findings = join_halves(read, outcome.findings) if outcome else read
+        findings = placed_at_hooks(join_halves(read, outcome.findings), subject) if outcome else read
         lines = source_lines(findings, subject.layout.model_directory)
     counting, suppressed = apply_suppressions(findings, subject.config.content, outcome is not None)
     return CheckReport(
