@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import DecodeError
+from model_service.tfs.signature import SERVE_TAG, Signature, SignatureError, parse_saved_model, serving_signature
 
-from model_service.errors import PackageError
-from model_service.tfs.protos import saved_model_pb2
-from model_service.tfs.signature import SERVE_TAG, Signature, SignatureError, choose_signature
+_VARIABLE_OPS = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 
 
 @dataclass(frozen=True)
@@ -22,6 +19,7 @@ class SavedModelFacts:
         tensorflow_version: of the TensorFlow that wrote it; "" if it does not say.
         tags: of each graph.
         signature_names: all of the graph with the tag ``serve``, sorted.
+        has_variables: a graph has variables, so that there must be files of them.
         signature: the one that is called; None if none can be chosen.
         signature_problem: why none can; "" if one is.
     """
@@ -29,34 +27,38 @@ class SavedModelFacts:
     tensorflow_version: str
     tags: tuple[tuple[str, ...], ...]
     signature_names: tuple[str, ...]
+    has_variables: bool
     signature: Signature | None
     signature_problem: str
+
+    @property
+    def has_serve_graph(self) -> bool:
+        """Whether a graph has exactly the tag ``serve``."""
+        return (SERVE_TAG,) in self.tags
 
 
 def read_saved_model_facts(path: Path) -> SavedModelFacts:
     """Read a ``saved_model.pb``.
 
     Raises:
-        PackageError: it cannot be read, or is none.
+        SignatureError: it cannot be read, or is none.
     """
-    saved_model = saved_model_pb2.SavedModel()
-    try:
-        saved_model.ParseFromString(path.read_bytes())
-    except OSError as error:
-        raise PackageError(f"{path}: cannot be read: {error.strerror}") from error
-    except DecodeError as error:
-        raise PackageError(f"{path}: not a SavedModel (its bytes are no SavedModel message)") from error
+    saved_model = parse_saved_model(path)
     graphs = list(saved_model.meta_graphs)
-    versions = [graph.meta_info_def.tensorflow_version for graph in graphs]
-    tags = tuple(tuple(sorted(graph.meta_info_def.tags)) for graph in graphs)
-    serving = next((graph for graph in graphs if set(graph.meta_info_def.tags) == {SERVE_TAG}), None)
-    definitions: Mapping[str, Any] = serving.signature_def if serving is not None else {}
+    serving = (graph for graph in graphs if set(graph.meta_info_def.tags) == {SERVE_TAG})
     signature, problem = None, ""
     try:
-        signature = choose_signature(definitions, str(path))
+        signature = serving_signature(saved_model, str(path))
     except SignatureError as error:
         problem = str(error)
-    return SavedModelFacts(next(iter(versions), ""), tags, tuple(sorted(definitions)), signature, problem)
+    return SavedModelFacts(
+        tensorflow_version=graphs[0].meta_info_def.tensorflow_version if graphs else "",
+        tags=tuple(tuple(sorted(graph.meta_info_def.tags)) for graph in graphs),
+        signature_names=tuple(sorted(name for graph in serving for name in graph.signature_def)),
+        has_variables=any(node.op in _VARIABLE_OPS for graph in graphs for node in graph.graph_def.node),
+        signature=signature,
+        signature_problem=problem,
+    )
 
 
 def signature_as_json(signature: Signature) -> dict[str, Any]:

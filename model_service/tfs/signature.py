@@ -61,6 +61,15 @@ def read_saved_model_signature(model_directory: Path) -> Signature:
             signature nor ``serving_default`` exists.
     """
     path = model_directory / "saved_model.pb"
+    return serving_signature(parse_saved_model(path), str(path))
+
+
+def parse_saved_model(path: Path) -> Any:
+    """Return the message in a ``saved_model.pb``.
+
+    Raises:
+        SignatureError: it cannot be read, or is none.
+    """
     saved_model = saved_model_pb2.SavedModel()
     try:
         saved_model.ParseFromString(path.read_bytes())
@@ -68,12 +77,21 @@ def read_saved_model_signature(model_directory: Path) -> Signature:
         raise SignatureError(f"{path}: cannot read the SavedModel: {error.strerror}") from error
     except DecodeError as error:
         raise SignatureError(f"{path}: not a SavedModel (its bytes are no SavedModel message)") from error
+    return saved_model
+
+
+def serving_signature(saved_model: Any, source: str) -> Signature:
+    """Choose the signature of the graph with the tag ``serve``.
+
+    Raises:
+        SignatureError: there is no such graph, or none of its signatures can be chosen.
+    """
     for graph in saved_model.meta_graphs:
         if set(graph.meta_info_def.tags) == {SERVE_TAG}:
-            return choose_signature(graph.signature_def, str(path))
+            return choose_signature(graph.signature_def, source)
     tags = [sorted(graph.meta_info_def.tags) for graph in saved_model.meta_graphs]
     raise SignatureError(
-        f"{path}: no graph has exactly the tag {SERVE_TAG!r}; it has {tags}. Export the model with that tag."
+        f"{source}: no graph has exactly the tag {SERVE_TAG!r}; it has {tags}. Export the model with that tag."
     )
 
 

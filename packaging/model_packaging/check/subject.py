@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_service.errors import PackageError
 from model_service.package.config import PackageConfig, read_config
 from model_service.package.layout import PackageLayout, find_package
-from model_service.tfs.signature import Signature, read_saved_model_signature
+from model_service.tfs.saved_model import SavedModelFacts, read_saved_model_facts
+from model_service.tfs.signature import Signature, SignatureError
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,18 @@ class Subject:
         path: as the user named it.
         layout: where its parts lie.
         config: config.json, read leniently as the runtime reads it.
-        signature: the one that is called; None: there is no SavedModel, or none can be chosen.
-        signature_problem: why none can be chosen; "" if one is, or if there is no SavedModel.
+        model: what saved_model.pb says; None: there is none, or it cannot be read.
     """
 
     path: Path
     layout: PackageLayout
     config: PackageConfig
-    signature: Signature | None
-    signature_problem: str
+    model: SavedModelFacts | None
+
+    @property
+    def signature(self) -> Signature | None:
+        """The one that is called; None: there is no SavedModel, or none can be chosen."""
+        return self.model.signature if self.model is not None else None
 
     def relative(self, path: Path) -> str:
         """A path as findings show it: relative to ``model/`` where it lies in there."""
@@ -42,10 +45,13 @@ def read_subject(path: Path) -> Subject:
         PackageError: there is no package.
     """
     layout = find_package(path)
-    signature, problem = None, ""
-    if layout.saved_model_path is not None:
-        try:
-            signature = read_saved_model_signature(layout.model_directory)
-        except PackageError as error:
-            problem = str(error)
-    return Subject(path, layout, read_config(layout.config_path), signature, problem)
+    return Subject(path, layout, read_config(layout.config_path), _read_model(layout.saved_model_path))
+
+
+def _read_model(path: Path | None) -> SavedModelFacts | None:
+    if path is None:
+        return None
+    try:
+        return read_saved_model_facts(path)
+    except SignatureError:
+        return None

@@ -15,7 +15,7 @@ from model_packaging.check.reading.imports import check_imports, imported_tops
 from model_packaging.check.reading.json_text import JsonText, read_config_text
 from model_packaging.check.reading.layout import check_layout
 from model_packaging.check.reading.legacy import check_legacy_calls
-from model_packaging.check.reading.model import check_model, read_model
+from model_packaging.check.reading.model import check_model
 from model_packaging.check.reading.name_clashes import check_name_clashes
 from model_packaging.check.reading.service_class import ServiceClass, find_service_class
 from model_packaging.check.reading.signature_use import check_form_fields, check_signature_use
@@ -30,16 +30,15 @@ def read_package(subject: Subject) -> list[Finding]:
     text = JsonText() if config_path is None else read_config_text(config_path)
     sources = Sources(subject)
     service, findings = find_service_class(sources)
-    facts = read_model(subject.layout.saved_model_path)
     needs_model = _needs_model(subject, service)
     declared = read_declared(text.value)
     names = [each.name for each in declared.packages.values()]
     used = frozenset(canonicalize_name(distribution_of(top, names)) for top in imported_tops(sources))
     return [
-        *check_layout(subject, needs_model, facts is not None and facts.has_variables),
+        *check_layout(subject, needs_model, subject.model is not None and subject.model.has_variables),
         *(() if config_path is None else check_config_file(subject, text)),
         *check_dependencies(text, used),
-        *check_model(subject, facts, needs_model),
+        *check_model(subject, needs_model),
         *sources.findings,
         *findings,
         *check_name_clashes(subject),
