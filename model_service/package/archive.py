@@ -71,7 +71,7 @@ def opened_package(package: Path) -> Iterator[Path]:
     Raises:
         PackageError: an archive cannot be used.
     """
-    if not package.is_file():
+    if not os.path.isfile(package):
         yield package
         return
     with tempfile.TemporaryDirectory(prefix="model-service-package-", ignore_cleanup_errors=True) as folder:
@@ -84,7 +84,7 @@ def unpacked_package(package: Path, folder: Path) -> Path:
     Raises:
         PackageError: an archive cannot be used.
     """
-    return unpack(package, folder) if package.is_file() else package
+    return unpack(package, folder) if os.path.isfile(package) else package
 
 
 def verify(archive: Path) -> ReadArchive:

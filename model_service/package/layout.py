@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,13 +43,15 @@ def find_package(path: Path, service_path: Path | None = None) -> PackageLayout:
     Raises:
         PackageError: there is no package at ``path``; the message says what was looked for.
     """
-    if not path.exists():
-        raise PackageError(f"{path}: no such folder. Name the folder that holds model/, or model/ itself.")
-    if not path.is_dir():
-        raise PackageError(f"{path}: not a folder. Name the folder that holds model/, or model/ itself.")
+    if not os.path.isdir(path):
+        what = "not a folder" if os.path.lexists(path) else "no such folder"
+        raise PackageError(f"{path}: {what}. Name the folder that holds model/, or model/ itself.")
     if service_path is not None and not service_path.is_file():
         raise PackageError(f"{service_path}: no such file (given with --service)")
-    model_directory = _model_directory(path).resolve()
+    try:
+        model_directory = _model_directory(path).resolve()
+    except OSError as error:
+        raise PackageError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
     return PackageLayout(
         model_directory=model_directory,
         config_path=_present(model_directory / CONFIG_NAME),

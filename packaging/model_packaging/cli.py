@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from model_service.errors import ModelServiceError
+from model_packaging.command import EXIT_USAGE, run_command
 
-# command -> ("module:function", one line of help); the function takes the remaining arguments and returns the exit
-# status
+# command -> ("module:function", one line of help); the function takes the remaining arguments, returns the exit status,
+# and leaves errors to run_command
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("model_packaging.build_cli:main", "make a package of a training run, or of a model and its parts"),
     "archive": ("model_packaging.archive_cli:main", "write a package into one file, the same bytes every time"),
@@ -20,32 +20,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "kubernetes": ("model_packaging.deploy.kubernetes:main", "write manifests for a package"),
 }
 
-_EXIT_USAGE = 2
-
 
 def main(argv: Sequence[str]) -> int:
     """Run ``model-service package``; 0: done, 1: findings, 2: a wrong argument or parts that make no package."""
     arguments = list(argv)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help_text(), file=sys.stdout if arguments else sys.stderr)
-        return 0 if arguments else _EXIT_USAGE
+        return 0 if arguments else EXIT_USAGE
     command, rest = arguments[0], arguments[1:]
     if command not in COMMANDS:
         told = f"unknown command {command!r}; one of: {', '.join(COMMANDS)}"
         print(f"model-service package: {told}", file=sys.stderr)
-        return _EXIT_USAGE
+        return EXIT_USAGE
     module_name, _, function_name = COMMANDS[command][0].partition(":")
-    try:
-        status: int = getattr(importlib.import_module(module_name), function_name)(rest)
-    except SystemExit as error:  # argparse, after --help or a usage error
-        return int(error.code or 0)
-    except KeyboardInterrupt:
-        print(f"model-service package {command}: interrupted", file=sys.stderr)
-        return _EXIT_USAGE
-    except ModelServiceError as error:
-        print(f"model-service package {command}: {error}", file=sys.stderr)
-        return _EXIT_USAGE
-    return status
+    run: Callable[[Sequence[str]], int] = getattr(importlib.import_module(module_name), function_name)
+    return run_command(f"model-service package {command}", run, rest)
 
 
 def _help_text() -> str:

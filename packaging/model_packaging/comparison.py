@@ -87,7 +87,8 @@ def _content_lines(path: str, folders: tuple[Path, Path]) -> list[str]:
     old, new = (text or "" for text in texts)
     if path == _CONFIG_PATH:
         try:
-            return [path, *(f"{_INDENT}{line}" for line in _changes("", json.loads(old), json.loads(new)))]
+            changes = list(_changes("", json.loads(old), json.loads(new)))
+            return [path, *(f"{_INDENT}{line}" for line in changes or ["the same values, written another way"])]
         except (ValueError, RecursionError):
             pass  # not JSON: compared as text
     diff = difflib.unified_diff(old.splitlines(), new.splitlines(), path, path, lineterm="")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from model_packaging.comparison import differences
-from model_service.errors import ModelServiceError
 from model_service.package.archive import opened_package
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print what differs; 0: nothing, 1: something, 2: it could not be found out."""
+    """Print what differs; 0: nothing, 1: something.
+
+    Raises:
+        ModelServiceError: there is no package, or an archive is not as it was written.
+        OSError: a file cannot be read.
+        SystemExit: ``--help``, or a usage error.
+    """
     parser = argparse.ArgumentParser(
         prog="model-service package diff",
         description="Say what differs between two packages: files by their digests, config.json by JSON pointer, the "
@@ -23,14 +27,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("old", type=Path, metavar="A", help="a package's folder, or its archive")
     parser.add_argument("new", type=Path, metavar="B", help="a package's folder, or its archive")
     arguments = parser.parse_args(argv)
-    try:
-        with opened_package(arguments.old) as old, opened_package(arguments.new) as new:
-            lines = differences(old, new)
-    except ModelServiceError as error:
-        print(f"model-service package diff: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"model-service package diff: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
-    print("\n".join(lines) if lines else "no difference")
+    with opened_package(arguments.old) as old, opened_package(arguments.new) as new:
+        lines = differences(old, new)
+    print("\n".join(map(_printable, lines)) if lines else "no difference")
     return 1 if lines else 0
+
+
+def _printable(line: str) -> str:
+    """A line of a stranger's file, which must not command the terminal."""
+    return "".join(each if each.isprintable() or each == "\t" else ascii(each)[1:-1] for each in line)

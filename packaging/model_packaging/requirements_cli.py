@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from model_packaging.command import typed
 from model_packaging.requirements import Line, as_file, requirements_of
-from model_service.errors import ModelServiceError, SettingsError
+from model_service.errors import SettingsError
 from model_service.package.layout import find_package
 from model_service.settings import whole_number
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write a requirements file; 0: done, 2: there is none."""
+    """Write a requirements file; 0: done.
+
+    Raises:
+        ModelServiceError: pip cannot install what is declared, or the file cannot be written.
+        SystemExit: ``--help``, or a usage error.
+    """
     parser = argparse.ArgumentParser(
         prog="model-service package requirements",
         description="Write what config.json declares under dependencies as a pip requirements file. "
@@ -40,19 +45,15 @@ def main(argv: Sequence[str]) -> int:
         "--group", type=whole_number(1, 1000), metavar="N", help="only the N-th element of dependencies"
     )
     arguments = parser.parse_args(argv)
+    text = _text(arguments)
+    if arguments.output is None:
+        print(text, end="")
+        return 0
     try:
-        text = _text(arguments)
-        if arguments.output is None:
-            print(text, end="")
-        else:
-            arguments.output.write_text(text, encoding="utf-8")
-            print(f"{arguments.output}: written; pip install -r {arguments.output}")
-    except ModelServiceError as error:
-        print(f"model-service package requirements: {error}", file=sys.stderr)
-        return 2
+        arguments.output.write_text(text, encoding="utf-8")
     except OSError as error:
-        print(f"model-service package requirements: --output {arguments.output}: {error.strerror}", file=sys.stderr)
-        return 2
+        raise SettingsError(f"--output {arguments.output}: cannot be written ({error.strerror})") from error
+    print(f"{arguments.output}: written; pip install -r {typed(arguments.output)}")
     return 0
 
 

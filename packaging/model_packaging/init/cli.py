@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from model_packaging.command import run_command, typed
 from model_packaging.init.skeleton import KINDS, MAKE_MODEL_NAME, make_model, write_skeleton
-from model_service.errors import ModelServiceError
 
 
 def main(argv: Sequence[str]) -> int:
     """Run ``model-service init``; 0: done, 2: a wrong argument, or the model could not be made."""
-    try:
-        arguments = _parser().parse_args(argv)
-    except SystemExit as error:  # argparse, after --help or a usage error
-        return int(error.code or 0)
-    try:
-        _init(arguments.directory, arguments.template, arguments.no_model)
-    except ModelServiceError as error:
-        print(f"model-service init: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command("model-service init", _init, argv)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,16 +32,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _init(directory: Path, kind: str, without_model: bool) -> None:
-    files = write_skeleton(kind, directory)
-    for path in files:
+def _init(argv: Sequence[str]) -> int:
+    arguments = _parser().parse_args(argv)
+    directory: Path = arguments.directory
+    for path in write_skeleton(arguments.template, directory):
         print(directory / path)
     script = directory / MAKE_MODEL_NAME
-    if script.is_file() and without_model:
-        print(f"Make the model with: python {script}")
+    if script.is_file() and arguments.no_model:
+        print(f"Make the model with: python {typed(script)}")
     elif script.is_file():
         print(f"{script}: making a small model, which takes some seconds ...", flush=True)
         make_model(directory)
         print(directory / "model" / "saved_model.pb")
-    print(f"Serve it with: model-service serve {directory}")
-    print(f"Test it with:  pytest {directory}")
+    print(f"Serve it with: model-service serve {typed(directory)}")
+    print(f"Test it with:  pytest {typed(directory)}")
+    return 0
