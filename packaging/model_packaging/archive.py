@@ -5,7 +5,6 @@ from __future__ import annotations
 import filecmp
 import hashlib
 import os
-import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from tqdm import tqdm
 
 from model_packaging.archive_facts import about_package
 from model_packaging.archive_files import Collection, FoundFile, collect
+from model_packaging.package_name import ARCHIVE_SUFFIX, package_name
 from model_service.errors import PackageError, SettingsError
 from model_service.package.archive import ArchiveRefused
 from model_service.package.archive_frame import (
@@ -25,7 +25,7 @@ from model_service.package.archive_frame import (
     padding,
     seal,
 )
-from model_service.package.layout import MODEL_FOLDER_NAME, PackageLayout, find_package
+from model_service.package.layout import PackageLayout, find_package
 from model_service.package.manifest import (
     MANIFEST_NAME,
     ArchivedFile,
@@ -35,12 +35,9 @@ from model_service.package.manifest import (
     make_manifest,
 )
 
-ARCHIVE_SUFFIX = ".tar.gz"
-
 _LEVEL = 6
 _CHUNK_BYTES = 1 << 20
 _LARGE_BYTES = 1 << 26  # from here on progress is shown
-_VERSION_FOLDER = re.compile(r"V\d+")
 
 OnBytes = Callable[[int], object]
 
@@ -81,7 +78,7 @@ def write_archive(package: Path, output: Path | None = None, *, force: bool = Fa
     if package.is_file():
         raise SettingsError(f"{package}: is a file; name the folder of a package")
     layout = find_package(package)
-    path = output if output is not None else Path(_default_name(layout))
+    path = output if output is not None else Path(f"{package_name(package, layout) or 'package'}{ARCHIVE_SUFFIX}")
     _check_output(path, layout)
     try:
         found = collect(layout.model_directory)
@@ -96,17 +93,9 @@ def write_archive(package: Path, output: Path | None = None, *, force: bool = Fa
         raise SettingsError(f"{error.filename or path}: {error.strerror}; nothing was written") from error
 
 
-def _default_name(layout: PackageLayout) -> str:
-    folder = layout.model_directory
-    if folder.name == MODEL_FOLDER_NAME:
-        folder = folder.parent
-    name = f"{folder.parent.name}-{folder.name}" if _VERSION_FOLDER.fullmatch(folder.name) else folder.name
-    return f"{name.strip('-') or 'package'}{ARCHIVE_SUFFIX}"
-
-
 def _check_output(path: Path, layout: PackageLayout) -> None:
     if path.is_dir():
-        raise SettingsError(f"--output {path}: is a folder; name a file, such as {path / _default_name(layout)}")
+        raise SettingsError(f"--output {path}: is a folder; name a file, such as {path / f'package{ARCHIVE_SUFFIX}'}")
     if path.exists() and not path.is_file():
         raise SettingsError(f"--output {path}: is no ordinary file")
     if not path.parent.is_dir():

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
+from model_packaging.package_name import VERSION_FOLDER
 from model_service import __version__
 from model_service.errors import PackageError
 from model_service.package.layout import PackageLayout
 
 _METRICS_NAME = "test_metrics.json"
 _MAX_METRICS_BYTES = 1 << 20
-_VERSION_FOLDER = re.compile(r"V\d+")
 
 
 def about_package(layout: PackageLayout) -> dict[str, Any]:
@@ -42,7 +41,7 @@ def _about_model(layout: PackageLayout) -> dict[str, Any]:
 def training_run(model_directory: Path) -> dict[str, Any] | None:
     """Return the training run that a package lies in: its version folder and what it measured; None: in none."""
     folder = model_directory.parent
-    if not _VERSION_FOLDER.fullmatch(folder.name):
+    if not VERSION_FOLDER.fullmatch(folder.name):
         return None
     return {"version": folder.name, "test_metrics": _metrics(folder / _METRICS_NAME)}
 

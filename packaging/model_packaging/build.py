@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from model_packaging.errors import BuildRefused
+from model_packaging.new_folder import check_new_folder, new_folder
 from model_packaging.parts import ConfigPart, ServicePart, read_config_part, read_service_part
 from model_packaging.sources import ModelSource
 from model_packaging.starter.complete import Knowledge, add_missing_parts
 from model_packaging.warmup import add_warmup_requests
-from model_service.errors import PackageError, SettingsError
+from model_service.errors import PackageError
 from model_service.package.layout import CONFIG_NAME, MODEL_FOLDER_NAME, SAVED_MODEL_NAME, SERVICE_NAME
 
 
@@ -47,33 +47,18 @@ def build_package(order: BuildOrder) -> list[str]:
         BuildRefused: the parts do not make a package.
         SettingsError: the order contradicts itself or cannot be written.
     """
-    _check_output(order.output)
+    check_new_folder(order.output, "--output")
     order.source.check()
     config_path = order.config or _beside_model(order, CONFIG_NAME)
     config = read_config_part(config_path) if config_path else None
     service_path = order.service or _beside_model(order, SERVICE_NAME)
     service = read_service_part(service_path) if service_path else None
-    try:
-        order.output.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = order.output.with_name(f".{order.output.name}.{os.getpid()}")
-        try:
-            written = _write(order, config, service, unfinished / MODEL_FOLDER_NAME)
-            if order.warmup_samples is not None:
-                written += add_warmup_requests(unfinished / MODEL_FOLDER_NAME, order.warmup_samples)
-            os.replace(unfinished, order.output)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-    except OSError as error:
-        raise SettingsError(f"{error.filename or order.output}: cannot be written ({error.strerror})") from error
+    with new_folder(order.output, "--output") as unfinished:
+        written = _write(order, config, service, unfinished / MODEL_FOLDER_NAME)
+        if order.warmup_samples is not None:
+            written += add_warmup_requests(unfinished / MODEL_FOLDER_NAME, order.warmup_samples)
     given = _report(order, config_path, service_path, config, service)
     return [*given, *(line.replace(str(unfinished), str(order.output)) for line in written)]
-
-
-def _check_output(output: Path) -> None:
-    if output.exists() and not output.is_dir():
-        raise SettingsError(f"--output {output}: is a file; name a folder.")
-    if output.is_dir() and any(output.iterdir()):
-        raise SettingsError(f"--output {output}: is not empty; a package is never overwritten. Name another folder.")
 
 
 def _beside_model(order: BuildOrder, name: str) -> Path | None:
@@ -83,7 +68,7 @@ def _beside_model(order: BuildOrder, name: str) -> Path | None:
 
 def _write(order: BuildOrder, config: ConfigPart | None, service: ServicePart | None, model: Path) -> list[str]:
     """Write all parts; return lines about those that were not given."""
-    model.mkdir(parents=True)
+    model.mkdir()
     order.source.write(model)
     if config is not None:
         (model / CONFIG_NAME).write_bytes(config.content)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion
 
 from model_packaging.dependency_rules import check_dependencies
@@ -18,6 +20,7 @@ from model_service.package.config import read_config
 from model_service.package.dependencies import Dependency, read_dependencies, specifier_of
 from model_service.package.import_names import normalized
 from model_service.package.layout import PackageLayout
+from model_service.package.manifest import shown
 
 # What --modern may relax: the distributions whose releases from the years of the original runtime have no wheels for
 # today's Python; and the names that some had then.
@@ -41,6 +44,7 @@ MODERN_NAMES: Mapping[str, str] = {
     "tensorflow-gpu": "tensorflow",
 }
 _RELAXED = ("==", "<=")
+_WHEEL = re.compile(r"[A-Za-z0-9._+!-]+")
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,20 @@ def requirement_of(package: Mapping[str, Any]) -> str:
     return Dependency(name, specifier_of(package), 0, "").requirement
 
 
-def requirements_of(layout: PackageLayout, overrides: Sequence[str] = (), *, modern: bool = False) -> list[Line]:
+def requirements_of(
+    layout: PackageLayout,
+    overrides: Sequence[str] = (),
+    *,
+    modern: bool = False,
+    wheel_text: Callable[[Path], str] | None = None,
+) -> list[Line]:
     """Return what a package needs, in its order.
 
     Args:
-        layout: of the package; wheels in it are named by their paths.
+        layout: of the package.
         overrides: requirements such as ``numpy==2.1`` that stand in for declared ones of the same name.
         modern: whether EXACT and ATMOST pins of :data:`MODERN_NAMES` give way to what is installed here.
+        wheel_text: how a wheel in ``model/`` is named, made of its path; None: ``name @ file:///...``.
 
     Raises:
         PackageError: config.json cannot be used, or pip cannot install what it says; the message has JSON pointers.
@@ -91,7 +102,12 @@ def requirements_of(layout: PackageLayout, overrides: Sequence[str] = (), *, mod
             raise SettingsError(
                 f"--override {text}: config.json declares no such dependency; it has: {_listed(lines) or 'none'}"
             )
-    return [_line(each, layout, replacements, modern) for each in lines]
+    return [
+        _wheel_line(each, layout, wheel_text)
+        if each.is_wheel and normalized(each.distribution) not in replacements
+        else _line(each, replacements, modern)
+        for each in lines
+    ]
 
 
 def _listed(dependencies: Iterable[Dependency]) -> str:
@@ -116,15 +132,34 @@ def _declared(layout: PackageLayout) -> tuple[Dependency, ...]:
             )
     dependencies = read_dependencies(config.content)
     for each in dependencies:
-        if not each.is_wheel:
-            try:
-                Requirement(each.requirement)
-            except InvalidRequirement as error:
-                reason = str(error).partition("\n")[0]
-                raise PackageError(
-                    f"{layout.config_path}: {each.pointer} {each.requirement!r} is no requirement of pip: {reason}"
-                ) from error
+        reason = _unfit_wheel(each.name) if each.is_wheel else _unfit_requirement(each.requirement)
+        if reason:
+            raise PackageError(
+                f"{layout.config_path}: {each.pointer} {each.requirement!r} is no requirement of pip: {reason}"
+            )
     return dependencies
+
+
+def _unfit_requirement(text: str) -> str:
+    """Why a line of a requirements file cannot say this and nothing else; "": it can.
+
+    pip takes addresses, too, and puts environment variables into them: those of whoever installs.
+    """
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        return str(error).partition("\n")[0]
+    if requirement.url is not None or not text.isprintable():
+        return "package_name must be the name of a distribution, or of a wheel that lies in model/"
+    return ""
+
+
+def _unfit_wheel(name: str) -> str:
+    try:
+        parse_wheel_filename(name)
+    except InvalidWheelFilename as error:
+        return str(error)
+    return "" if _WHEEL.fullmatch(name) else "the name of a wheel is made of letters, digits and . _ + ! -"
 
 
 def _named(override: str) -> tuple[str, str]:
@@ -134,13 +169,16 @@ def _named(override: str) -> tuple[str, str]:
         raise SettingsError(f"--override {override}: must be a requirement such as numpy==2.1") from error
 
 
-def _line(dependency: Dependency, layout: PackageLayout, replacements: Mapping[str, str], modern: bool) -> Line:
+def _wheel_line(wheel: Dependency, layout: PackageLayout, wheel_text: Callable[[Path], str] | None) -> Line:
+    path = layout.model_directory / wheel.name
+    text = f"{wheel.distribution} @ {path.as_uri()}" if wheel_text is None else wheel_text(path)
+    return Line(text, wheel.group)
+
+
+def _line(dependency: Dependency, replacements: Mapping[str, str], modern: bool) -> Line:
     name = normalized(dependency.distribution)
     if name in replacements:
         return Line(replacements[name], dependency.group, f"--override; config.json says {dependency.requirement}")
-    if dependency.is_wheel:
-        path = layout.model_directory / dependency.name
-        return Line(f"{dependency.distribution} @ {path.as_uri()}", dependency.group)
     if modern and name in MODERN_NAMES:
         return _modern(dependency, MODERN_NAMES[name])
     return Line(dependency.requirement, dependency.group)
@@ -171,7 +209,7 @@ def _is_kept(specifier: str, installed: str) -> bool:
 def as_file(lines: Sequence[Line], package: Path) -> str:
     """Return a requirements file: the groups one after the other, each under a comment where there are several."""
     groups = sorted({line.group for line in lines})
-    texts = [f"# What {package.name or package} declares in config.json, in its order."]
+    texts = [f"# What {shown(package.name or str(package))} declares in config.json, in its order."]
     if len(groups) > 1:
         texts += [
             "# pip installs a whole file together, in an order of its own. Where something of a later group is built",

@@ -7,6 +7,8 @@ the compose specification's schema, the manifests against those of Kubernetes.
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from dockerfile_parse import DockerfileParser
 
 from model_packaging.cli import main
 from model_packaging.deploy.kubernetes import KSERVE, MANIFESTS
+from model_service.auth.tokens import read_tokens
 from model_service.client import Client, PredictionFailed
 from model_service.client.local import serve_package
 
@@ -164,6 +167,57 @@ def test_an_image_is_written_for_a_package(package: Path, tmp_path: Path, capsys
     assert "docker compose up --build" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["image", "kubernetes"])
+def test_an_archive_is_as_good_as_its_folder(package: Path, tmp_path: Path, command: str) -> None:
+    archive = tmp_path / "My_Digits.tar.gz"
+    assert main(["archive", str(package), "--output", str(archive)]) == 0
+    written = []
+    for number, source in enumerate((package, archive)):
+        output = tmp_path / str(number)
+        assert main([command, str(source), "--output", str(output)]) == 0
+        written.append({str(path.relative_to(output)): path for path in output.rglob("*") if path.is_file()})
+    assert written[0].keys() == written[1].keys() != set()
+    assert all(path.read_bytes() == written[1][name].read_bytes() for name, path in written[0].items())
+
+
+def test_the_files_of_an_image_can_be_read_by_its_user(package: Path, tmp_path: Path) -> None:
+    """In the image they belong to root; the user is another one."""
+    before = os.umask(0o077)
+    try:
+        assert main(["image", str(package), "--output", str(tmp_path / "out")]) == 0
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "out" / "model", *(tmp_path / "out" / "model").rglob("*")):
+        wanted = 0o755 if path.is_dir() else 0o644
+        assert stat.S_IMODE(path.stat().st_mode) == wanted, path
+
+
+def test_what_cannot_be_copied_is_told_and_nothing_left(
+    package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Path(shutil.copytree(package, tmp_path / "other"))
+    (other / "model" / "secrets").symlink_to("/etc")
+    assert main(["image", str(other), "--output", str(tmp_path / "out")]) == 2
+    assert "is a link to /etc, which is not in the package" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"other"}
+
+
+def test_the_preparing_container_may_run_twice(tmp_path: Path) -> None:
+    """Kubernetes runs it again in the same pod, over what it has left."""
+    pod = read(DOCKER / "kubernetes" / "deployment.yaml")["spec"]["template"]["spec"]
+    (script,) = pod["initContainers"][0]["args"]
+    places = {"/secret": "secret", "/run/callers": "callers", "/package/model": "package", "/models/digits": "models"}
+    for inside, here in places.items():
+        (tmp_path / here).mkdir()
+        script = script.replace(inside, str(tmp_path / here))
+    (tmp_path / "secret" / "tokens").write_text("me 0123456789abcdef\n")
+    (tmp_path / "package" / "saved_model.pb").write_bytes(b"x")
+    for _ in range(2):
+        subprocess.run([*pod["initContainers"][0]["command"], script], check=True, timeout=20)
+        read_tokens(tmp_path / "callers" / "tokens")
+        assert [path.name for path in (tmp_path / "models" / "1").iterdir()] == ["saved_model.pb"]
+
+
 def test_dependencies_become_requirements(package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = json.loads((package / "model" / "config.json").read_text())
     packages = [
@@ -173,6 +227,7 @@ def test_dependencies_become_requirements(package: Path, tmp_path: Path, capsys:
     ]
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "customize_service.py").write_text("class A: pass\n")
+    (tmp_path / "model" / "own-1.0-py3-none-any.whl").touch()
     path = tmp_path / "model" / "config.json"
     path.write_text(json.dumps(config | {"dependencies": [{"installer": "pip", "packages": packages}]}))
     assert main(["image", str(tmp_path), "--output", str(tmp_path / "out"), "--name", "x"]) == 0
@@ -226,6 +281,7 @@ def test_manifests_are_written_for_a_package(package: Path, tmp_path: Path, caps
     assert pod["containers"][0]["resources"]["limits"] == {"memory": "1Gi"}
     assert pod["initContainers"][1]["resources"]["limits"]["nvidia.com/gpu"] == 1
     assert pod["initContainers"][1]["image"].endswith("-gpu")
+    assert "replicas" not in documents["deployment"]["spec"]
     assert documents["autoscaler"]["spec"]["minReplicas"] == documents["autoscaler"]["spec"]["maxReplicas"] == 9
     assert documents["secret"]["stringData"]["tokens"] == "me 0123456789abcdef\n"
     assert stat.S_IMODE((tmp_path / "out" / "secret.yaml").stat().st_mode) == 0o600
@@ -242,11 +298,13 @@ def test_without_an_auth_file_no_secret_is_written(package: Path, tmp_path: Path
     ("command", "flag", "value", "told"),
     [
         ("kubernetes", "--name", "a: b", "must be small letters, digits and -"),
-        ("kubernetes", "--name", "a-", "DNS-1123"),
+        ("kubernetes", "--name", "a-", "DNS-1035"),
+        ("kubernetes", "--name", "3d", "a letter first"),
         ("kubernetes", "--name", "a" * 51, "at most 50 characters"),
         ("kubernetes", "--image", "x\nkind: Pod", "must be the name of an image"),
         ("kubernetes", "--memory", "1GB", "such as 512Mi"),
         ("kubernetes", "--cpu", "0", "a number of CPUs"),
+        ("kubernetes", "--cpu", "0.00", "a number of CPUs"),
         ("kubernetes", "--replicas", "0", "from 1 to 1000"),
         ("kubernetes", "--storage-uri", "/models", "pvc://claim/path"),
         ("image", "--base-image", "a\nRUN evil", "must be the name of an image"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -174,3 +175,54 @@ def test_archives_and_broken_files(run: Run, tmp_path: Path, capsys: pytest.Capt
     config.write_text("{}")
     assert main(["requirements", str(config.parent), "--output", str(tmp_path)]) == 2
     assert "Is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["requirements", "image"])
+@pytest.mark.parametrize(
+    "package",
+    [
+        entry("numpy\n--index-url http://example.com"),
+        entry("numpy", "1.0\nevil", "EXACT"),
+        entry("-r /etc/passwd"),
+        entry("tool @ http://example.com/tool.whl\n--pre"),
+        entry("tool @ http://example.com/${SECRET}"),
+        entry("evil\nrequests-1.0-py3-none-any.whl"),
+        entry("evil\n-1.0-py3-none-any.whl"),
+        entry("#x-1.0-py3-none-any.whl"),
+    ],
+    ids=lambda package: ascii(package["package_name"]),
+)
+def test_a_name_is_no_line_of_its_own(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, package: dict[str, str]
+) -> None:
+    assert run([pip(entry("numpy"))]) == 0
+    if package["package_name"].endswith(".whl"):
+        (tmp_path / "pack age" / "model" / package["package_name"]).touch()
+    capsys.readouterr()
+    if command == "requirements":
+        assert run([pip(package)]) == 2
+    else:
+        (tmp_path / "pack age" / "model" / "config.json").write_text(json.dumps({"dependencies": [pip(package)]}))
+        assert main(["image", str(tmp_path / "pack age"), "--output", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr()
+    assert "/dependencies/0/packages/0" in said.err
+    assert said.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_name_of_the_package_is_no_line_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "mine\nevil-package" / "model"
+    model.mkdir(parents=True)
+    (model / "config.json").write_text(json.dumps({"dependencies": [pip(entry("numpy"))]}))
+    assert main(["requirements", str(model.parent)]) == 0
+    assert lines(capsys.readouterr().out) == ["numpy"]
+
+
+def test_a_package_whose_name_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / os.fsdecode(b"caf\xff") / "model"
+    model.mkdir(parents=True)
+    (model / "config.json").write_text("{}")
+    output = tmp_path / "requirements.txt"
+    assert main(["requirements", str(model.parent), "--output", str(output)]) == 0
+    assert output.read_text() == "# What 'caf\\udcff' declares in config.json, in its order.\n"
+    capsys.readouterr()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +48,6 @@ def renamed(node: Any, name: str) -> Any:
     if isinstance(node, list):
         return [renamed(each, name) for each in node]
     return re.sub(rf"\b{EXAMPLE_NAME}\b", name, node) if isinstance(node, str) else node
-
-
-def make_output(output: Path, names: Sequence[str]) -> None:
-    """Make the folders for the files ``names`` below ``output``, which must be empty if it exists.
-
-    Raises:
-        SettingsError: it is not empty, or cannot be made.
-    """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise SettingsError(f"--output {output}: is there and not an empty folder; nothing is ever overwritten.")
-    try:
-        for name in names:
-            (output / name).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"--output {error.filename or output}: cannot be made ({error.strerror})") from error
 
 
 def _yaml() -> Any:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_packaging.deploy.documents import docker_file, make_output, read_yaml, write_yaml
+from model_packaging.archive_files import collect
+from model_packaging.command import typed
+from model_packaging.deploy.documents import docker_file, read_yaml, write_yaml
 from model_packaging.deploy.values import checked, cpu_amount, image_reference, memory_amount, name_for
-from model_packaging.errors import BuildRefused
+from model_packaging.new_folder import new_folder
+from model_packaging.package_name import package_name
+from model_packaging.requirements import requirements_of
 from model_service import __version__
 from model_service.errors import SettingsError
-from model_service.package.config import read_config
+from model_service.package.archive import opened_package
 from model_service.package.layout import MODEL_FOLDER_NAME, PackageLayout, find_package
 
 BASE_IMAGE = f"tf-model-service:{__version__}"
 REQUIREMENTS_NAME = "requirements.txt"
 _HEADING = "Written by `model-service package image`; see docs/deploying.md."
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", ".git", "*.pyc")
 
 _DOCKERFILE = """# {heading}
 #
@@ -75,20 +78,21 @@ class ImageOrder:
 def main(argv: Sequence[str]) -> int:
     """Run the command."""
     arguments = _parser().parse_args(argv)
-    layout = find_package(arguments.package)
-    folder = layout.model_directory
-    name = name_for(arguments.name, folder.parent.name if folder.name == MODEL_FOLDER_NAME else folder.name)
-    order = ImageOrder(
-        layout=layout,
-        name=name,
-        image=checked("--image", arguments.image or f"{name}:latest", image_reference),
-        base=checked("--base-image", arguments.base_image, image_reference),
-        requirements=arguments.requirements,
-        cpus=checked("--cpus", arguments.cpus, cpu_amount) if arguments.cpus else None,
-        memory=checked("--memory", arguments.memory, memory_amount) if arguments.memory else None,
-        output=arguments.output or Path(f"{name}-image"),
-    )
-    for line in write_image(order):
+    with opened_package(arguments.package) as folder:
+        layout = find_package(folder)
+        name = name_for(arguments.name, package_name(arguments.package, layout))
+        order = ImageOrder(
+            layout=layout,
+            name=name,
+            image=checked("--image", arguments.image or f"{name}:latest", image_reference),
+            base=checked("--base-image", arguments.base_image, image_reference),
+            requirements=arguments.requirements,
+            cpus=checked("--cpus", arguments.cpus, cpu_amount) if arguments.cpus else None,
+            memory=checked("--memory", arguments.memory, memory_amount) if arguments.memory else None,
+            output=arguments.output or Path(f"{name}-image"),
+        )
+        lines = write_image(order)
+    for line in lines:
         print(line)
     return 0
 
@@ -117,26 +121,37 @@ def write_image(order: ImageOrder) -> list[str]:
     """Write all files; return lines about them.
 
     Raises:
-        BuildRefused: a dependency cannot be installed with pip.
+        PackageError: a dependency cannot be installed with pip, or a file cannot be in an image.
         SettingsError: the folder is not empty or cannot be written.
     """
     requirements = _requirements(order)
     compose = compose_document(order)
     gpu = "compose.gpu.yaml"
     names = ["Dockerfile", ".dockerignore", REQUIREMENTS_NAME, "compose.yaml", *([gpu] if order.has_model else [])]
-    make_output(order.output, names)
-    try:
-        shutil.copytree(order.layout.model_directory, order.output / MODEL_FOLDER_NAME, ignore=_LEFT_OUT)
-        (order.output / REQUIREMENTS_NAME).write_text(requirements, encoding="utf-8")
-        (order.output / ".dockerignore").write_text(f"*\n!{MODEL_FOLDER_NAME}\n!{REQUIREMENTS_NAME}\n")
-        (order.output / "Dockerfile").write_text(_dockerfile(order), encoding="utf-8")
-        write_yaml(order.output / "compose.yaml", compose, _HEADING)
+    with new_folder(order.output, "--output") as unfinished:
+        _copy_files(order.layout, unfinished)
+        (unfinished / REQUIREMENTS_NAME).write_text(requirements, encoding="utf-8")
+        (unfinished / ".dockerignore").write_text(f"*\n!{MODEL_FOLDER_NAME}\n!{REQUIREMENTS_NAME}\n")
+        (unfinished / "Dockerfile").write_text(_dockerfile(order), encoding="utf-8")
+        write_yaml(unfinished / "compose.yaml", compose, _HEADING)
         if order.has_model:
-            shutil.copyfile(docker_file(gpu), order.output / gpu)
-    except (OSError, shutil.Error) as error:
-        raise SettingsError(f"{order.output}: cannot be written ({error})") from error
-    run = f"cd {order.output} && TOKENS=FILE RUN_AS=$(id -u):$(id -g) docker compose up --build"
+            shutil.copyfile(docker_file(gpu), unfinished / gpu)
+    run = f"cd {typed(order.output)} && TOKENS=FILE RUN_AS=$(id -u):$(id -g) docker compose up --build"
     return [*(str(order.output / name) for name in names), f"Build and run it with: {run}"]
+
+
+def _copy_files(layout: PackageLayout, output: Path) -> None:
+    """Copy what an archive of the package would hold.
+
+    In the image it belongs to root and is read by another user, whom a umask here must not lock out.
+    """
+    for file in collect(layout.model_directory).files:
+        target = output / file.path
+        for folder in reversed(target.relative_to(output).parents[:-1]):
+            (output / folder).mkdir(exist_ok=True)
+            (output / folder).chmod(0o755)
+        shutil.copyfile(file.source, target)
+        target.chmod(0o755 if file.is_executable else 0o644)
 
 
 def compose_document(order: ImageOrder) -> dict[str, Any]:
@@ -184,19 +199,5 @@ def _requirements(order: ImageOrder) -> str:
             return order.requirements.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"--requirements {order.requirements}: cannot be read ({error})") from error
-    content = read_config(order.layout.config_path).content
-    lines = [line for group in content.get("dependencies", []) for line in _requirement_lines(group)]
+    lines = requirements_of(order.layout, wheel_text=lambda wheel: f"./{wheel.name}")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _requirement_lines(group: Mapping[str, Any]) -> list[str]:
-    from model_packaging.dependency_rules import check_dependencies
-    from model_packaging.requirements import requirement_of
-
-    packages = group.get("packages", []) if isinstance(group, Mapping) else []
-    names = {str(package.get("package_name")) for package in packages if isinstance(package, Mapping)}
-    findings = list(check_dependencies([group], names))
-    if findings:
-        raise BuildRefused("\n  ".join(["config.json: its dependencies cannot be installed:", *map(str, findings)]))
-    lines = map(requirement_of, packages)
-    return [f"./{line}" if line.endswith(".whl") else line for line in lines]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_packaging.deploy.documents import docker_file, make_output, read_yaml, renamed, write_yaml
+from model_packaging.command import typed
+from model_packaging.deploy.documents import docker_file, read_yaml, renamed, write_yaml
 from model_packaging.deploy.values import (
     checked,
     cpu_amount,
@@ -17,8 +18,11 @@ from model_packaging.deploy.values import (
     name_for,
     storage_uri,
 )
+from model_packaging.new_folder import new_folder
+from model_packaging.package_name import package_name
 from model_service.errors import SettingsError
-from model_service.package.layout import MODEL_FOLDER_NAME, find_package
+from model_service.package.archive import opened_package
+from model_service.package.layout import find_package
 from model_service.settings import whole_number
 
 MODEL_SERVER_IMAGE = "tensorflow/serving:2.19.1"
@@ -70,9 +74,10 @@ class ManifestOrder:
 def main(argv: Sequence[str]) -> int:
     """Run the command."""
     arguments = _parser().parse_args(argv)
-    layout = find_package(arguments.package)
-    folder = layout.model_directory
-    name = name_for(arguments.name, folder.parent.name if folder.name == MODEL_FOLDER_NAME else folder.name)
+    with opened_package(arguments.package) as folder:
+        layout = find_package(folder)
+        name = name_for(arguments.name, package_name(arguments.package, layout))
+        has_model = layout.saved_model_path is not None
     gpus = _number("--gpus", arguments.gpus, 0, 16)
     default_server = MODEL_SERVER_IMAGE + ("-gpu" if gpus else "")
     order = ManifestOrder(
@@ -87,14 +92,14 @@ def main(argv: Sequence[str]) -> int:
         gpus=gpus,
         storage=checked("--storage-uri", arguments.storage_uri or f"pvc://{name}-models/{name}", storage_uri),
         tokens=_tokens(arguments.auth_file) if arguments.auth_file else None,
-        has_model=layout.saved_model_path is not None,
+        has_model=has_model,
     )
     output = arguments.output or Path(f"{name}-kubernetes")
     for path in write_manifests(order, output):
         print(path)
     if order.tokens is None:
         print(f"Say who may call: kubectl create secret generic {name}-callers --from-file=tokens=FILE")
-    print(f"Apply them with: kubectl apply --filename {output}")
+    print(f"Apply them with: kubectl apply --filename {typed(output)}")
     return 0
 
 
@@ -158,13 +163,11 @@ def write_manifests(order: ManifestOrder, output: Path) -> list[Path]:
     """
     names = [*MANIFESTS, *([SECRET] if order.tokens is not None else []), *([KSERVE] if order.has_model else [])]
     documents = {f"{name}.yaml": manifest(name, order) for name in names}
-    make_output(output, list(documents))
-    try:
+    with new_folder(output, "--output") as unfinished:
         for name, document in documents.items():
-            (output / name).touch(mode=0o600 if name == f"{SECRET}.yaml" else 0o666)
-            write_yaml(output / name, document, _HEADING)
-    except OSError as error:
-        raise SettingsError(f"{error.filename or output}: cannot be written ({error.strerror})") from error
+            (unfinished / name).parent.mkdir(exist_ok=True)
+            (unfinished / name).touch(mode=0o600 if name == f"{SECRET}.yaml" else 0o666)
+            write_yaml(unfinished / name, document, _HEADING)
     return [output / name for name in documents]
 
 
@@ -184,7 +187,6 @@ def manifest(name: str, order: ManifestOrder) -> dict[str, Any]:
 
 
 def _fill_deployment(document: dict[str, Any], order: ManifestOrder) -> None:
-    document["spec"]["replicas"] = order.replicas
     pod = document["spec"]["template"]["spec"]
     prepare, model_server = pod["initContainers"]
     (adapter,) = pod["containers"]
@@ -194,7 +196,7 @@ def _fill_deployment(document: dict[str, Any], order: ManifestOrder) -> None:
     _fill_resources(model_server, order.model_server, order.gpus)
     if not order.has_model:
         pod["initContainers"] = [prepare]
-        prepare["args"] = [prepare["args"][0].split(" && ")[0]]
+        prepare["args"] = [prepare["args"][0].partition(" && ")[0]]
         adapter["args"] = ["--sidecar", "never", *adapter["args"][2:]]
         pod["volumes"] = [volume for volume in pod["volumes"] if volume["name"] not in _MODEL_VOLUMES]
         for container in (prepare, adapter):

@@ -7,24 +7,26 @@ from collections.abc import Callable
 
 from model_service.errors import SettingsError
 
-# A DNS-1123 label has at most 63 characters; what is made of a name adds up to 13 of them.
+# A DNS-1035 label, which the name of a Service must be, has at most 63 characters; what is made of a name adds up to
+# 13 of them.
 _NAME_MAX_CHARACTERS = 50
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _IMAGE = re.compile(r"[a-z0-9]([A-Za-z0-9._:/-]*[A-Za-z0-9])?(@sha256:[0-9a-f]{64})?")
-_CPU = re.compile(r"[1-9][0-9]{0,3}m?|0\.[0-9]{1,3}|[1-9][0-9]{0,3}\.[0-9]{1,3}")
+_CPU = re.compile(r"[1-9][0-9]{0,3}m?|0\.(?!0+$)[0-9]{1,3}|[1-9][0-9]{0,3}\.[0-9]{1,3}")
 _MEMORY = re.compile(r"[1-9][0-9]{0,5}(Mi|Gi)")
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9._~:/@%+-]+")
 
 
 def dns_name(text: str) -> str:
-    """Check a name for cluster objects: a DNS-1123 label.
+    """Check a name for cluster objects: a DNS-1035 label.
 
     Raises:
         ValueError: it is none, or too long.
     """
     if not _NAME.fullmatch(text) or len(text) > _NAME_MAX_CHARACTERS:
         raise ValueError(
-            f"must be small letters, digits and - in between, at most {_NAME_MAX_CHARACTERS} characters (DNS-1123)"
+            "must be small letters, digits and - in between, a letter first, at most "
+            f"{_NAME_MAX_CHARACTERS} characters (DNS-1035)"
         )
     return text
 
@@ -89,9 +91,12 @@ def name_for(given: str | None, package_name: str) -> str:
     """Return the name that was given, else one made of the name of the package's folder.
 
     Raises:
-        SettingsError: it is no DNS-1123 label.
+        SettingsError: it is no DNS-1035 label.
     """
     if given is not None:
         return checked("--name", given, dns_name)
     made = re.sub(r"[^a-z0-9]+", "-", package_name.lower()).strip("-")[:_NAME_MAX_CHARACTERS].strip("-")
-    return checked("--name (made of the folder's)", made, dns_name)
+    try:
+        return dns_name(made)
+    except ValueError as error:
+        raise SettingsError(f"the name {made!r}, made of the package's, {error}; give one with --name") from error

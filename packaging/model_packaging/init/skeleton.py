@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from model_packaging.command import typed
+from model_packaging.new_folder import new_folder
 from model_packaging.starter.render import TEMPLATES as STARTER_TEMPLATES
-from model_service.errors import ModelServiceError, SettingsError
+from model_service.errors import ModelServiceError
 from model_service.package.layout import SERVICE_NAME
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -54,22 +57,16 @@ def write_skeleton(kind: str, directory: Path) -> list[Path]:
         The files, relative to ``directory``.
 
     Raises:
-        SettingsError: the folder is not empty, or cannot be written.
+        SettingsError: the folder is not empty, or cannot be written; nothing was.
     """
     template = KINDS[kind]
-    if directory.exists() and not directory.is_dir():
-        raise SettingsError(f"{directory}: is a file; name a folder.")
-    if directory.is_dir() and any(directory.iterdir()):
-        raise SettingsError(f"{directory}: is not empty; nothing is ever overwritten. Name another folder.")
     source = TEMPLATES / template.folder
     parts = {path.relative_to(source): path for path in source.rglob("*") if path.is_file() and _is_wanted(path)}
     parts |= {Path(target): STARTER_TEMPLATES / name for name, target in template.shared.items()}
-    try:
-        for target, origin in sorted(parts.items()):
-            (directory / target).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(origin, directory / target)
-    except OSError as error:
-        raise SettingsError(f"{error.filename or directory}: cannot be written ({error.strerror})") from error
+    with new_folder(directory) as unfinished:
+        for target, origin in parts.items():
+            (unfinished / target).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(origin, unfinished / target)
     return sorted(parts)
 
 
@@ -81,7 +78,7 @@ def make_model(directory: Path) -> None:
     """
     script = directory / MAKE_MODEL_NAME
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    retry = f"Mend it and run: {sys.executable} {script}"
+    retry = f"Mend it and run: {shlex.quote(sys.executable)} {typed(script)}"
     try:
         done = subprocess.run(
             [sys.executable, str(script.resolve())],

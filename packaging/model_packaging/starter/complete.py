@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +46,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
         SettingsError: the file cannot be read as text.
     """
     try:
-        return tuple(path.read_text(encoding="utf-8").splitlines())
+        return tuple(path.read_text(encoding="utf-8-sig").splitlines())
     except OSError as error:
         raise SettingsError(f"--labels {path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -56,7 +55,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 def _check_labels(labels: Sequence[str]) -> None:
     for number, label in enumerate(labels, 1):
-        if not label.strip() or len(label.splitlines()) != 1:
+        if not isinstance(label, str) or not label.strip() or label.splitlines() != [label]:
             raise BuildRefused(f"label {number} is {label!r}; a label is one line with content")
     if len(set(labels)) != len(labels):
         double = next(label for label in labels if list(labels).count(label) > 1)
@@ -94,29 +93,64 @@ def add_missing_parts(model: Path, knowledge: Knowledge) -> list[str]:
     service, config = model / SERVICE_NAME, model / CONFIG_NAME
     has_contract = config.is_file() and read_config(config).has_contract
     lines = [f"{path}: kept" for path in (service, config) if path.is_file()]
-    api, algorithm = None, "custom"
+    content, files = bare_config("custom", knowledge.metrics), {}
+    is_bare = True
     if not service.exists() and not has_contract:
         try:
             starter = _Starter(model, knowledge)
-            api = starter.write()
+            content = starter.make()
         except NoStarter as error:
             lines.append(f"{service}: not written; {error}")
         else:
-            algorithm = starter.algorithm
+            files, is_bare = starter.files, False
             lines += [f"{service}: written", *starter.remarks]
     elif not service.exists():
         lines.append(f"{service}: none; the default service for pictures will be used")
     if not config.exists():
-        content = api or bare_config(algorithm, knowledge.metrics)
-        config.write_text(json.dumps(content, indent=4, ensure_ascii=False) + "\n", encoding="utf-8")
+        files[CONFIG_NAME] = json.dumps(content, indent=4, ensure_ascii=False) + "\n"
         lines.append(f"{config}: written")
-        if api is None:
+        if is_bare:
             lines.append("  without a contract: add apis for your customize_service.py")
+    _write_all(model, files)
     return lines
 
 
+def _write_all(model: Path, files: Mapping[str, str]) -> None:
+    """Write all files or none: a service without its contract would be taken for somebody's own the next time."""
+    contents = {model / name: _encoded(name, text) for name, text in files.items()}
+    there = {path for path, content in contents.items() if path.is_file() and path.read_bytes() == content}
+    written: list[Path] = []
+    try:
+        for path, content in contents.items():
+            if path not in there:
+                with path.open("xb") as file:
+                    written.append(path)
+                    file.write(content)
+    except BaseException as error:
+        for path in written:
+            path.unlink()
+        if isinstance(error, FileExistsError):
+            told = "is there already and holds something else than the starter needs; rename it, or write a service"
+            raise BuildRefused(f"{error.filename}: {told}") from error
+        raise
+
+
+def _encoded(name: str, text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise BuildRefused(
+            f"{name}: {error.object[error.start : error.end]!r} is no character; mend the name"
+        ) from error
+
+
 class _Starter:
-    """Writes the service that goes with a model, and knows its contract."""
+    """Makes the service that goes with a model, and its contract.
+
+    Attributes:
+        files: the text of each file to write beside the SavedModel, by name.
+        remarks: lines for the user.
+    """
 
     def __init__(self, model: Path, knowledge: Knowledge):
         self._model = model
@@ -129,24 +163,25 @@ class _Starter:
             inputs = ", ".join(map(str, self._signature.inputs.values()))
             raise BuildRefused(f"labels are given, but the model does not take one picture; it takes: {inputs}")
         self._sample = read_sample(self._signature, knowledge.sample)
+        self.files: dict[str, str] = {}
         self.remarks: list[str] = []
         self.algorithm = "image_classification" if self._picture is not None else "predict_analysis"
 
-    def write(self) -> dict[str, Any]:
-        """Write the files beside the SavedModel; return the content of config.json."""
+    def make(self) -> dict[str, Any]:
+        """Make the files; return the content of config.json."""
         if self._picture is None:
-            self._write_tensor_service()
+            self._make_tensor_service()
             request = tensor_request(self._signature, rows_property(self._signature))
             response = tensor_response(self._signature, self._answer())
         elif self._knowledge.labels:
             request = picture_request(self._picture, "one picture, in any format that Pillow reads")
             response = label_response(self._knowledge.labels)
-            self._write_classifier(self._picture)
+            self._make_classifier(self._picture)
         else:
             count = "one picture" if self._picture.most_pictures == 1 else "one or more pictures"
             request = picture_request(self._picture, f"{count}, in any format that Pillow reads")
             response = tensor_response(self._signature, self._answer())
-            self._write_picture_service(self._picture)
+            self._make_picture_service(self._picture)
         value_range = self._value_range(self._picture) if self._sample and self._picture else None
         return full_config(self.algorithm, self._knowledge.metrics, request, response, self._picture, value_range)
 
@@ -179,24 +214,25 @@ class _Starter:
             "DTYPE": "float32" if kind == "bfloat16" else kind,
         }
 
-    def _write_picture_service(self, picture: PictureInput) -> None:
-        shutil.copyfile(TEMPLATES / _PICTURES_NAME, self._model / _PICTURES_NAME)
+    def _make_picture_service(self, picture: PictureInput) -> None:
+        self.files[_PICTURES_NAME] = (TEMPLATES / _PICTURES_NAME).read_text(encoding="utf-8")
         constants = self._picture_constants(picture) | {"MOST_PICTURES": picture.most_pictures}
-        self._write_service(render("picture_service.py", constants))
+        self.files[SERVICE_NAME] = render("picture_service.py", constants)
 
-    def _write_classifier(self, picture: PictureInput) -> None:
+    def _make_classifier(self, picture: PictureInput) -> None:
         labels = list(self._knowledge.labels)
         output = find_scores(self._signature, len(labels))
-        shutil.copyfile(TEMPLATES / _PICTURES_NAME, self._model / _PICTURES_NAME)
-        (self._model / LABELS_NAME).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
-        self._write_service(render("classifier_service.py", self._picture_constants(picture) | {"OUTPUT": output.name}))
+        self.files[_PICTURES_NAME] = (TEMPLATES / _PICTURES_NAME).read_text(encoding="utf-8")
+        self.files[LABELS_NAME] = "".join(f"{label}\n" for label in labels)
+        self.files[SERVICE_NAME] = render(
+            "classifier_service.py", self._picture_constants(picture) | {"OUTPUT": output.name}
+        )
 
-    def _write_tensor_service(self) -> None:
+    def _make_tensor_service(self) -> None:
         inputs = {
             name: ("float32" if spec.dtype.name == "bfloat16" else spec.dtype.name, spec.shape)
             for name, spec in self._signature.inputs.items()
         }
-        self._write_service(render("tensor_service.py", {"INPUTS": inputs, "ROWS": rows_property(self._signature)}))
-
-    def _write_service(self, text: str) -> None:
-        (self._model / SERVICE_NAME).write_text(text, encoding="utf-8")
+        self.files[SERVICE_NAME] = render(
+            "tensor_service.py", {"INPUTS": inputs, "ROWS": rows_property(self._signature)}
+        )
