@@ -189,3 +189,16 @@ def test_nothing_to_compare_with(package: Path, tmp_path: Path, capsys: Capture)
         error = capsys.readouterr().err
         assert error.startswith("model-service package diff: ")
         assert "Traceback" not in error
+
+
+def test_diff_says_that_only_the_writing_is_another(package: Path, other: Path, capsys: Capture) -> None:
+    config = other / "model" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()), indent=7))
+    assert main(["diff", str(package), str(other)]) == 1
+    assert capsys.readouterr().out.endswith("model/config.json\n  the same values, written another way\n")
+
+
+def test_a_file_cannot_command_the_terminal(package: Path, other: Path, capsys: Capture) -> None:
+    (other / "model" / "notes.py").write_text("x = '\x1b[2J\x9b1m'\n\ty = 'é'\n")
+    assert main(["diff", str(package), str(other)]) == 1
+    assert "+x = '\\x1b[2J\\x9b1m'\n+\ty = 'é'\n" in capsys.readouterr().out

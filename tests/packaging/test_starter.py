@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import io
 import json
-from collections.abc import Callable, Iterator
+import math
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,10 @@ from PIL import Image
 from model_packaging.cli import main
 from model_packaging.errors import BuildRefused
 from model_packaging.rules import check_config
+from model_packaging.starter.complete import Knowledge, add_missing_parts, read_labels
 from model_packaging.starter.plan import find_picture_input, find_scores, has_rows, rows_property
 from model_packaging.starter.render import render
+from model_packaging.starter.sample import read_sample
 from model_service.client import Client, PredictionFailed
 from model_service.client.local import serve_package
 from model_service.tfs.dtypes import BY_NAME
@@ -231,3 +236,48 @@ def test_labels_go_with_pictures_only(
     flags = ["--labels", str(tmp_path / "labels.txt"), "--output", str(tmp_path / "out")]
     assert main(["build", "--model", str(saved_model("half_plus_two")), *flags]) == 2
     assert "does not take one picture; it takes: x: float32 [?, 1]" in capsys.readouterr().err
+
+
+def test_a_byte_order_mark_is_no_part_of_a_label(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_bytes("\ufeffcat\r\ndog\r\n".encode())
+    assert read_labels(tmp_path / "labels.txt") == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"), [(["a\n", *"bcdefghij"], "label 1 is 'a\\n'"), (range(10), "label 1 is 0; a label is one line")]
+)
+def test_labels_of_another_kind_are_refused(
+    saved_model: SavedModels, tmp_path: Path, labels: Sequence[Any], told: str
+) -> None:
+    model = Path(shutil.copytree(saved_model("digits"), tmp_path / "model"))
+    before = sorted(model.rglob("*"))
+    with pytest.raises(BuildRefused, match=re.escape(told)):
+        add_missing_parts(model, Knowledge(labels=labels))
+    assert sorted(model.rglob("*")) == before
+
+
+@pytest.mark.parametrize("labels", ["0123456789", ["\ud800", *"bcdefghij"]], ids=["a file is in the way", "no text"])
+def test_all_parts_are_written_or_none(saved_model: SavedModels, tmp_path: Path, labels: Sequence[str]) -> None:
+    """Completed in place; what is there already is the user's."""
+    model = Path(shutil.copytree(saved_model("digits"), tmp_path / "model"))
+    (model / "labels.txt").write_text("my own\n")
+    before = sorted(model.rglob("*"))
+    with pytest.raises(BuildRefused, match=r"labels\.txt: (is there already|'\\ud800' is no character)"):
+        add_missing_parts(model, Knowledge(labels=labels))
+    assert sorted(model.rglob("*")) == before
+    assert (model / "labels.txt").read_text() == "my own\n"
+
+
+@pytest.mark.parametrize(
+    ("sample", "told"),
+    [
+        ("text", "must hold at least one row of numbers"),
+        ([], "must hold at least one row of numbers"),
+        ([[1.0, 2.0]], r"has the shape \[1, 2\]; the model takes x: float32 \[\?, 3\]"),
+        ([[1.0, 2.0, math.nan]], "holds a value that is no finite number"),
+        ([[1.0], [2.0, 3.0]], "is no array"),
+    ],
+)
+def test_a_sample_that_the_model_does_not_take_is_refused(sample: object, told: str) -> None:
+    with pytest.raises(BuildRefused, match=f"the sample for x {told}"):
+        read_sample(signature(("x", "float32", (None, 3))), sample)

@@ -74,10 +74,24 @@ def read_sample(signature: Signature, sample: object) -> dict[str, NDArray[Any]]
             array = np.asarray(by_key[key], dtype=object if spec.dtype.name == "string" else None)
         except ValueError as error:
             raise BuildRefused(f"the sample for {key} is no array: {error}") from error
-        if not array.size or (array.dtype.hasobject and spec.dtype.name != "string"):
-            raise BuildRefused(f"the sample for {key} must hold at least one row of numbers")
+        _check_sample(array, spec)
         arrays[key] = array
     return arrays
+
+
+def _check_sample(array: NDArray[Any], spec: TensorSpec) -> None:
+    title = f"the sample for {spec.name}"
+    is_text = spec.dtype.name == "string"
+    if not array.size or not (is_text or array.dtype.kind in "biuf"):
+        raise BuildRefused(f"{title} must hold at least one row of numbers")
+    fits = spec.shape is None or (
+        array.ndim == len(spec.shape)
+        and all(size in (None, found) for size, found in zip(spec.shape, array.shape, strict=True))
+    )
+    if not fits:
+        raise BuildRefused(f"{title} has the shape {list(array.shape)}; the model takes {spec}")
+    if not is_text and not np.isfinite(array).all():
+        raise BuildRefused(f"{title} holds a value that is no finite number")
 
 
 def ask_model(saved_model: Path, signature: Signature, sample: Tensors) -> dict[str, NDArray[Any]]:
