@@ -12,7 +12,7 @@ from model_packaging.parts import ConfigPart, ServicePart, read_config_part, rea
 from model_packaging.sources import ModelSource
 from model_packaging.starter.complete import Knowledge, add_missing_parts
 from model_packaging.warmup import add_warmup_requests
-from model_service.errors import PackageError
+from model_service.errors import PackageError, SettingsError
 from model_service.package.layout import CONFIG_NAME, MODEL_FOLDER_NAME, SAVED_MODEL_NAME, SERVICE_NAME
 
 
@@ -48,6 +48,9 @@ def build_package(order: BuildOrder) -> list[str]:
         SettingsError: the order contradicts itself or cannot be written.
     """
     check_new_folder(order.output, "--output")
+    folder = order.source.folder
+    if folder is not None and order.output.resolve().is_relative_to(folder.resolve()):
+        raise SettingsError(f"--output {order.output}: lies in {folder}, the folder of the model; name another")
     order.source.check()
     config_path = order.config or _beside_model(order, CONFIG_NAME)
     config = read_config_part(config_path) if config_path else None
@@ -106,5 +109,6 @@ def _report(
         lines += [f"{model / wheel.name}: from {wheel}" for wheel in config.wheels]
     if service is not None:
         lines.append(f"{model / SERVICE_NAME}: from {service_path}")
-        lines += [f"  not in the package, but imported: {path}; copy it to {model}" for path in service.helpers]
+        missing = (path for path in service.helpers if not (model / path.name).exists())
+        lines += [f"  not in the package, but imported: {path}; copy it to {model}" for path in missing]
     return lines

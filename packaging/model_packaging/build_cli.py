@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model_packaging.command import typed
 from model_service.errors import SettingsError
 
 if TYPE_CHECKING:
+    from model_packaging.sources import ModelSource
     from model_packaging.starter.complete import Knowledge
 
 
@@ -31,11 +33,14 @@ def main(argv: Sequence[str]) -> int:
     else:
         if arguments.output is None:
             parser.error("--output is needed with --model")
-        lines, package = _build(arguments, arguments.model, arguments.output), arguments.output
+        from model_packaging.sources import find_source
+
+        source = find_source(arguments.model, arguments.input_name, arguments.output_name)
+        lines, package = _build(arguments, source), arguments.output
     for line in lines:
         print(line)
     has_errors = not arguments.no_check and _check(package)
-    print(f"The package is in {package}. Serve it with: model-service serve {package}")
+    print(f"The package is in {package}. Serve it with: model-service serve {typed(package)}")
     return 1 if has_errors else 0
 
 
@@ -62,6 +67,26 @@ def _parser() -> argparse.ArgumentParser:
         help="the folder of a SavedModel, or a Keras file (.keras, .h5), which is exported with the signature "
         "serving_default",
     )
+    _add_parts(parser)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder to make; must be empty if it exists (default for a training run: its V####, in place)",
+    )
+    parser.add_argument(
+        "--warmup-samples",
+        type=Path,
+        metavar="DIR",
+        help="files to send, or JSON bodies (.json): each goes through _preprocess, and what it sends to the model is "
+        "replayed whenever the model is loaded",
+    )
+    parser.add_argument("--no-check", action="store_true", help="do not check the package at the end")
+    return parser
+
+
+def _add_parts(parser: argparse.ArgumentParser) -> None:
+    """Flags for what a package is made of beside its model."""
     parser.add_argument(
         "--service",
         type=Path,
@@ -84,37 +109,26 @@ def _parser() -> argparse.ArgumentParser:
         "--input-name", metavar="NAME", help="Keras files: the key of the input (default: Keras's name)"
     )
     parser.add_argument("--output-name", metavar="NAME", help="Keras files: the key of the output")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="DIR",
-        help="folder to make; must be empty if it exists (default for a training run: its V####, in place)",
-    )
-    parser.add_argument(
-        "--warmup-samples",
-        type=Path,
-        metavar="DIR",
-        help="files to send, or JSON bodies (.json): each goes through _preprocess, and what it sends to the model is "
-        "replayed whenever the model is loaded",
-    )
-    parser.add_argument("--no-check", action="store_true", help="do not check the package at the end")
-    return parser
 
 
 def _from_training(arguments: argparse.Namespace) -> tuple[list[str], Path]:
     """Build from the newest run of a training output; return lines, and where the package is."""
+    from model_packaging.sources import TrainingRunSource
     from model_packaging.starter.complete import add_missing_parts
     from model_packaging.training_run import find_training_run
 
+    for flag in ("input_name", "output_name"):
+        if getattr(arguments, flag) is not None:
+            raise SettingsError(f"--{flag.replace('_', '-')}: is for Keras files; a SavedModel has its names already.")
     run = find_training_run(arguments.training_output)
     if arguments.output is not None:
-        lines = _build(arguments, run.saved_model, arguments.output, run.metrics)
+        lines = _build(arguments, TrainingRunSource(run.saved_model), run.metrics)
         return [*lines, *run.remarks], arguments.output
     if not run.is_package_folder:
         raise SettingsError(f"{run.saved_model}: is one folder too deep for a package; name a folder with --output DIR")
-    for flag in ("service", "config", "input_name", "output_name"):
+    for flag in ("service", "config"):
         if getattr(arguments, flag) is not None:
-            raise SettingsError(f"--{flag.replace('_', '-')}: goes with --output DIR; a run is completed, not changed")
+            raise SettingsError(f"--{flag}: goes with --output DIR; a run is completed, not changed")
     knowledge = replace(_knowledge(arguments.labels), metrics=run.metrics)
     lines = [*add_missing_parts(run.saved_model, knowledge), *run.remarks]
     if arguments.warmup_samples is not None:
@@ -124,17 +138,14 @@ def _from_training(arguments: argparse.Namespace) -> tuple[list[str], Path]:
     return lines, run.version_folder
 
 
-def _build(
-    arguments: argparse.Namespace, model: Path, output: Path, metrics: dict[str, float] | None = None
-) -> list[str]:
+def _build(arguments: argparse.Namespace, source: ModelSource, metrics: dict[str, float] | None = None) -> list[str]:
     from model_packaging.build import BuildOrder, build_package
-    from model_packaging.sources import find_source
 
     order = BuildOrder(
-        source=find_source(model, arguments.input_name, arguments.output_name),
+        source=source,
         service=arguments.service,
         config=arguments.config,
-        output=output,
+        output=arguments.output,
         knowledge=replace(_knowledge(arguments.labels), metrics=metrics),
         warmup_samples=arguments.warmup_samples,
     )

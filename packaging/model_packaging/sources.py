@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from model_packaging.archive_files import collect
 from model_packaging.parts import KERAS_SUFFIXES, OPTIONAL_MODEL_PARTS, VARIABLES, check_saved_model
 from model_service.errors import SettingsError
-from model_service.package.layout import SAVED_MODEL_NAME
+from model_service.package.layout import MODEL_FOLDER_NAME, SAVED_MODEL_NAME
 
 
 class ModelSource(Protocol):
@@ -59,6 +60,18 @@ class SavedModelSource:
                 shutil.copytree(part, target / name)
             elif part.is_file():
                 shutil.copyfile(part, target / name)
+
+
+@dataclass(frozen=True)
+class TrainingRunSource(SavedModelSource):
+    """The folder ``model/`` of a training run: what the script has put beside the SavedModel goes with it."""
+
+    def write(self, target: Path) -> None:
+        """Copy what an archive would hold: a service's modules, its labels, everything that belongs to a package."""
+        for file in collect(self.path).files:
+            path = target / Path(file.path).relative_to(MODEL_FOLDER_NAME)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file.source, path)
 
 
 @dataclass(frozen=True)

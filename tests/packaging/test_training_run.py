@@ -75,7 +75,31 @@ def test_a_model_one_folder_too_deep_is_found(run: Path, tmp_path: Path, capsys:
     assert (tmp_path / "out" / "model" / "saved_model.pb").is_file()
 
 
-@pytest.mark.parametrize("flag", ["--service", "--config", "--input-name", "--output-name"])
+def test_what_lies_beside_the_model_goes_elsewhere_with_it(run: Path, tmp_path: Path) -> None:
+    model = run / "V010" / "model"
+    (model / "customize_service.py").write_text("import helper\n\nclass A:\n    pass\n")
+    (model / "helper.py").write_text("")
+    (model / "data").mkdir()
+    (model / "data" / "labels.txt").write_text("a\n")
+    assert main(["build", str(run), "--output", str(tmp_path / "out"), "--no-check"]) == 0
+    files = {str(path.relative_to(tmp_path / "out" / "model")) for path in (tmp_path / "out").rglob("*.*")}
+    assert {"customize_service.py", "helper.py", "data/labels.txt", "saved_model.pb", "config.json"} <= files
+
+
+def test_the_output_lies_elsewhere(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(run.rglob("*"))
+    assert main(["build", str(run), "--output", str(run / "V010" / "model" / "out"), "--no-check"]) == 2
+    assert "the folder of the model; name another" in capsys.readouterr().err
+    assert sorted(run.rglob("*")) == before
+
+
+@pytest.mark.parametrize("flag", ["--input-name", "--output-name"])
+def test_the_names_of_a_saved_model_are_its_own(run: Path, capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    assert main(["build", str(run), flag, "x"]) == 2
+    assert f"{flag}: is for Keras files" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--service", "--config"])
 def test_a_run_is_not_changed_in_place(run: Path, capsys: pytest.CaptureFixture[str], flag: str) -> None:
     assert main(["build", str(run), flag, "x"]) == 2
     assert f"{flag}: goes with --output DIR" in capsys.readouterr().err

@@ -24,6 +24,7 @@ from model_service.package.layout import MODEL_FOLDER_NAME, PackageLayout, find_
 BASE_IMAGE = f"tf-model-service:{__version__}"
 REQUIREMENTS_NAME = "requirements.txt"
 _HEADING = "Written by `model-service package image`; see docs/deploying.md."
+_GPU_HEADING = "A GPU for the model server: docker compose --file compose.yaml --file compose.gpu.yaml up"
 
 _DOCKERFILE = """# {heading}
 #
@@ -135,7 +136,7 @@ def write_image(order: ImageOrder) -> list[str]:
         (unfinished / "Dockerfile").write_text(_dockerfile(order), encoding="utf-8")
         write_yaml(unfinished / "compose.yaml", compose, _HEADING)
         if order.has_model:
-            shutil.copyfile(docker_file(gpu), unfinished / gpu)
+            write_yaml(unfinished / gpu, read_yaml(docker_file(gpu)), _GPU_HEADING)
     run = f"cd {typed(order.output)} && TOKENS=FILE RUN_AS=$(id -u):$(id -g) docker compose up --build"
     return [*(str(order.output / name) for name in names), f"Build and run it with: {run}"]
 
