@@ -125,6 +125,18 @@ def write_scalar(directory: Path) -> None:
     _save(directory, {"serving_default": _linear(2, 1)})
 
 
+def write_sizes(directory: Path) -> None:
+    """Features f32 [?, 2] -> scores f32 [?, 3], a softmax of a fixed linear function; ``serving_default``."""
+    import tensorflow as tf
+
+    weights = tf.Variable([[-0.05, 0.0, 0.05], [-0.05, 0.0, 0.05]])
+    biases = tf.Variable([3.0, 1.0, -3.0])
+    predict = _function(
+        lambda features: {"scores": tf.nn.softmax(features @ weights + biases)}, features=((None, 2), "float32")
+    )
+    _save(directory, {"serving_default": predict}, weights=weights, biases=biases)
+
+
 def write_pictures(directory: Path) -> None:
     """Images f32 [?, ?, ?, 3] -> sums f32 [?, 3] over each picture, shape int32 [4]; ``serving_default``."""
     import tensorflow as tf
@@ -145,6 +157,7 @@ WRITERS: Mapping[str, Callable[[Path], None]] = {
     "integers": write_integers,
     "mixed": write_mixed,
     "scalar": write_scalar,
+    "sizes": write_sizes,
     "pictures": write_pictures,
 }
 

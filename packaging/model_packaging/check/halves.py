@@ -44,7 +44,7 @@ _EXPLAINED_BY: Mapping[str, frozenset[str]] = {
     "answer-breaks-contract": _WRONG_ANSWER,
     "strict-answer-refused": _WRONG_ANSWER,
     "answer-not-json": frozenset({"hook-is-async", "hook-name"}),
-    "needs-sample": _NO_SCHEMA | {"field-not-declared"},
+    "needs-sample": _NO_SCHEMA | {"field-not-declared", "no-request-fits", "no-value-fits"},
     "not-thread-safe": frozenset({"thread-safe-state"}),
 }
 

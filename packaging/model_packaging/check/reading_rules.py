@@ -50,6 +50,12 @@ _CONFIG_RULES = (
         "None directly, but what is sent to the model is not held against what it was trained on.",
         'Write the range of each input, such as {"images": {"minimum": 0, "maximum": 1}}.',
     ),
+    Rule(
+        "validation-not-used",
+        _WARNING,
+        "The entry changes nothing: what it does not name in this form is held to the default mode.",
+        'Write an object such as {"request": "strict", "response": "strict"}.',
+    ),
     Rule("dependencies-of-image", _ERROR, _REFUSED, 'Remove "dependencies".'),
     Rule("bad-health", _ERROR, _REFUSED, _AS_SAID),
     Rule("bad-dependencies", _ERROR, _REFUSED, _AS_SAID),
@@ -96,6 +102,12 @@ _CONTRACT = (
         'Add "minItems" and "maxItems", if the number is fixed.',
     ),
     Rule("no-value-fits", _ERROR, "Every request or answer breaks the contract.", "Exchange or change the two limits."),
+    Rule(
+        "no-request-fits",
+        _ERROR,
+        "Every request is answered 400.",
+        "Declare what can be sent: JSON, or a form whose fields are files, texts, numbers and booleans.",
+    ),
     Rule(
         "required-not-declared",
         _WARNING,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from model_packaging.check.catalogue import finding
 from model_packaging.check.finding import Finding
 from model_packaging.check.reading.contract import check_contract
+from model_packaging.check.reading.impossible import check_request_can_be_made
 from model_packaging.check.reading.json_text import JsonText
 from model_packaging.check.reading.near import did_you_mean
 from model_packaging.check.subject import Subject
@@ -47,9 +48,13 @@ def check_config_file(subject: Subject, text: JsonText) -> Iterator[Finding]:
             name = _at(text.value, breach.pointer)
             right = _TYPES.get(name.lower(), "") if isinstance(name, str) else ""
             remedy = f'Write "type": "{right}".' if right else ""
-        yield finding(breach.code, text.place(breach.pointer), breach.message, remedy=remedy)
+        code = breach.code
+        if code == "bad-validation" and not _is_mode(breach.pointer, text.value):
+            code = "validation-not-used"
+        yield finding(code, text.place(breach.pointer), breach.message, remedy=remedy)
     yield from check_contract(text, subject.config)
     yield from _check_tensor_names(subject, text)
+    yield from check_request_can_be_made(text, subject.config)
     runtime = text.value.get("runtime") if isinstance(text.value, dict) else None
     if isinstance(runtime, str) and not _RUNTIME.fullmatch(runtime):
         yield finding("unknown-runtime", text.place("/runtime"), f"{runtime!r} is no label that the documents know")
@@ -64,6 +69,11 @@ def _check_tensor_names(subject: Subject, text: JsonText) -> Iterator[Finding]:
         if name not in inputs:
             message = f"the model has no input {name!r}{did_you_mean(name, inputs)}; it has: {', '.join(inputs)}"
             yield finding("bad-tensors", text.place(child_pointer("/tensors", name)), message)
+
+
+def _is_mode(pointer: str, content: object) -> bool:
+    """Whether the runtime takes what a pointer leads to for a mode; it passes over anything else."""
+    return pointer in ("/validation/request", "/validation/response") and isinstance(_at(content, pointer), str)
 
 
 def _at(value: object, pointer: str) -> object:

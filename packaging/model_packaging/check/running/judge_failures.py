@@ -59,10 +59,11 @@ def judge_failure(request: PlannedRequest, observation: Observation, subject: Su
         made_up = f" (made up: {', '.join(sorted(map(repr, request.invented)))})" if request.invented else ""
         message = f"{request.title} is answered {observation.status}: {failure.text}{made_up}"
         return finding("needs-sample", place, message)
+    of_the_model = _of_the_model(request, observation, failure, subject)
+    if request.purpose is Purpose.BORDER and of_the_model is not None:
+        return finding("border-not-answered", of_the_model.place, of_the_model.message)
     code = "border-not-answered" if request.purpose is Purpose.BORDER else "request-not-answered"
-    return _of_the_model(request, observation, failure, subject) or finding(
-        code, place, f"{request.title} is answered {observation.status}: {failure.text}"
-    )
+    return of_the_model or finding(code, place, f"{request.title} is answered {observation.status}: {failure.text}")
 
 
 def judge_end(title: str, ended: ChildEnded, subject: Subject) -> Finding:
@@ -104,7 +105,7 @@ def _contract_broken(request: PlannedRequest, observation: Observation) -> Findi
     pointer, expected, got = observation.violations[0]
     more = f" (and {len(observation.violations) - 1} more places)" if len(observation.violations) > 1 else ""
     return finding(
-        "strict-answer-refused",
+        "border-not-answered" if request.purpose is Purpose.BORDER else "strict-answer-refused",
         Place("answer", pointer=pointer),
         f"{request.title}: expected {expected}, got {got}{more}",
     )

@@ -82,7 +82,7 @@ class RequestPlan:
 def plan_requests(subject: Subject, samples: tuple[PlannedRequest, ...] = ()) -> RequestPlan:
     """Make the requests of a check out of the declared request schema and the model's signature."""
     schema = _request_schema(subject)
-    fields = file_fields(schema)
+    fields = file_fields(schema) if _may_be_form(schema) else []
     is_guess = schema is None and subject.signature is not None and takes_pictures(subject)
     if is_guess and subject.signature is not None:
         schema = {"type": "object"}
@@ -105,6 +105,12 @@ def file_fields(schema: Schema | None) -> list[str]:
     """The properties of a request schema that are files."""
     properties: Mapping[str, Any] = (schema or {}).get("properties", {})
     return [name for name, each in properties.items() if _is_file(each)]
+
+
+def _may_be_form(schema: Schema | None) -> bool:
+    """Whether a request may be an object, which is what a form is."""
+    kind = (schema or {}).get("type", "object")
+    return "object" in ([kind] if isinstance(kind, str) else kind)
 
 
 def _is_file(schema: Mapping[str, Any]) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from model_packaging.check.finding import Severity
 from model_packaging.check.running.run import run_package
 from model_packaging.check.subject import read_subject
+from tests.conftest import SavedModels
 from tests.packaging.check.running.conftest import RunPackage, codes
 
 SERVICE = """\
@@ -50,3 +52,50 @@ def test_repeated_findings_are_told_once(run: RunPackage) -> None:
     outcome = run("breaks_contract", model="digits")
     assert codes(outcome) == {"answer-breaks-contract"}
     assert len(outcome.findings) == 1
+
+
+ROWS_SERVICE = """\
+import numpy as np
+
+from model_service.tfserving_model_service import TfServingBaseService
+
+
+class RowsService(TfServingBaseService):
+    def _preprocess(self, data):
+        rows = [np.full(784, row, np.float32) for row in data["rows"]]
+        return {"images": np.array(rows, np.float32)}
+"""
+
+
+def test_rare_request_of_the_wrong_shape_is_a_warning(
+    tmp_path: Path, saved_model: SavedModels, digits_server: str
+) -> None:
+    rows = {"type": "array", "items": {"type": "number"}}
+    package = package_with(tmp_path, {"type": "object", "properties": {"rows": rows}, "required": ["rows"]})
+    (package / "model" / "customize_service.py").write_text(ROWS_SERVICE)
+    shutil.copytree(saved_model("digits"), package / "model", dirs_exist_ok=True)
+    (found,) = run_package(read_subject(package), backend=digits_server).findings
+    assert (found.code, found.severity) == ("border-not-answered", Severity.WARNING)
+    assert "/rows empty: _preprocess makes 'images' float32 [0]; the model wants images: float32 [?, 784]" in (
+        found.message
+    )
+
+
+def test_a_request_that_is_no_object_is_sent_though_files_are_declared(tmp_path: Path) -> None:
+    request = {"type": "number", "properties": {"images": {"type": "file"}}, "required": ["images"]}
+    (found,) = run_package(read_subject(package_with(tmp_path, request))).findings
+    assert found.code == "request-not-answered"
+    assert "TypeError" in found.message
+
+
+def test_rare_request_whose_answer_is_refused_is_a_warning(tmp_path: Path) -> None:
+    texts = {"type": "array", "items": {"type": "string"}}
+    package = package_with(tmp_path, {"type": "object", "properties": {"texts": texts}, "required": ["texts"]})
+    config = json.loads((package / "model" / "config.json").read_text())
+    config["apis"][0]["response"] = {"data": {"type": "integer", "minimum": 1}}
+    config["validation"] = {"response": "strict"}
+    (package / "model" / "config.json").write_text(json.dumps(config))
+    code = SERVICE.partition("        return")[0] + "        return len(data['texts'])\n"
+    (package / "model" / "customize_service.py").write_text(code)
+    (found,) = run_package(read_subject(package)).findings
+    assert (found.code, found.severity, found.place.file) == ("border-not-answered", Severity.WARNING, "answer")
