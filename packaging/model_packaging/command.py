@@ -54,7 +54,7 @@ def run_command(title: str, command: Callable[[Sequence[str]], int], argv: Seque
     except OSError as error:
         place = f"{error.filename}: " if error.filename is not None else ""
         problem, status = f"{place}{error.strerror or error}", EXIT_USAGE
-    print(f"{title}: {problem}", file=sys.stderr)
+    print(f"{title}: {printable(problem)}", file=sys.stderr)
     return status
 
 
@@ -79,3 +79,8 @@ def typed(path: Path) -> str:
     """Return a path as a person types it into a shell, as the argument of a command."""
     text = str(path)
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def printable(text: str) -> str:
+    """Return a text that may come from a stranger's file so that it cannot command the terminal."""
+    return "".join(each if each.isprintable() or each in "\t\n" else ascii(each)[1:-1] for each in text)

@@ -68,7 +68,7 @@ def _sizes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 def _flat_model(model: Mapping[str, Any] | None) -> dict[str, str]:
     """What the model is, one name and text each."""
     if model is None:
-        return {"saved_model.pb": _ABSENT}
+        return {}
     flat = {"written by TensorFlow": str(model.get("tensorflow_version"))}
     if "problem" in model:
         flat["problem"] = model["problem"]

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from model_packaging.command import printable
 from model_packaging.comparison import differences
 from model_service.package.archive import opened_package
 
@@ -29,10 +30,5 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     with opened_package(arguments.old) as old, opened_package(arguments.new) as new:
         lines = differences(old, new)
-    print("\n".join(map(_printable, lines)) if lines else "no difference")
+    print("\n".join(map(printable, lines)) if lines else "no difference")
     return 1 if lines else 0
-
-
-def _printable(line: str) -> str:
-    """A line of a stranger's file, which must not command the terminal."""
-    return "".join(each if each.isprintable() or each == "\t" else ascii(each)[1:-1] for each in line)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from model_packaging.command import EXIT_INTERRUPTED, typed
+from model_packaging.command import EXIT_INTERRUPTED, printable, typed
 from tests.conftest import MakePackage, quiet_environment
 from tests.processes import child_ids
 
@@ -113,6 +113,13 @@ def test_a_name_that_is_too_long_is_told(tmp_path: Path, command: str) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"model-service {'init' if command == 'init' else f'package {command}'}: {path}")
     assert "Traceback" not in done.stderr
+
+
+def test_a_name_in_an_error_cannot_command_the_terminal(tmp_path: Path) -> None:
+    done = run("package", "inspect", tmp_path / "\x1b[2J\x9b1m")
+    assert (done.returncode, done.stderr.isascii()) == (2, True)
+    assert r"\x1b[2J\x9b1m: no such folder" in done.stderr
+    assert printable("a\tb\nc é\u202e") == "a\tb\nc é\\u202e"
 
 
 def test_paths_are_shown_as_they_are_typed() -> None:

@@ -202,3 +202,10 @@ def test_a_file_cannot_command_the_terminal(package: Path, other: Path, capsys: 
     (other / "model" / "notes.py").write_text("x = '\x1b[2J\x9b1m'\n\ty = 'é'\n")
     assert main(["diff", str(package), str(other)]) == 1
     assert "+x = '\\x1b[2J\\x9b1m'\n+\ty = 'é'\n" in capsys.readouterr().out
+
+
+def test_diff_of_a_package_without_a_model(make_package: MakePackage, package: Path, capsys: Capture) -> None:
+    assert main(["diff", str(make_package("own_inference")), str(package)]) == 1
+    text = capsys.readouterr().out
+    assert "\n  input images: (absent) -> float32 [?, 784]\n" in text
+    assert "(absent) -> (absent)" not in text
