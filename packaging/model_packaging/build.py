@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from model_packaging.command import typed
 from model_packaging.errors import BuildRefused
 from model_packaging.new_folder import check_new_folder, new_folder
 from model_packaging.parts import ConfigPart, ServicePart, read_config_part, read_service_part
@@ -59,6 +60,14 @@ def build_package(order: BuildOrder) -> list[str]:
     with new_folder(order.output, "--output") as unfinished:
         written = _write(order, config, service, unfinished / MODEL_FOLDER_NAME)
         if order.warmup_samples is not None:
+            helpers = _missing_helpers(service, unfinished / MODEL_FOLDER_NAME)
+            if helpers:
+                told = f"imports {', '.join(map(str, helpers))}, and only FILE itself goes into the package"
+                then = f"copy the rest to {order.output / MODEL_FOLDER_NAME}, then: model-service package build"
+                raise BuildRefused(
+                    f"--service {service_path}: {told}. Build without --warmup-samples, "
+                    f"{then} {typed(order.output)} --warmup-samples {typed(order.warmup_samples)}"
+                )
             written += add_warmup_requests(unfinished / MODEL_FOLDER_NAME, order.warmup_samples)
     given = _report(order, config_path, service_path, config, service)
     return [*given, *(line.replace(str(unfinished), str(order.output)) for line in written)]
@@ -109,6 +118,11 @@ def _report(
         lines += [f"{model / wheel.name}: from {wheel}" for wheel in config.wheels]
     if service is not None:
         lines.append(f"{model / SERVICE_NAME}: from {service_path}")
-        missing = (path for path in service.helpers if not (model / path.name).exists())
+        missing = _missing_helpers(service, model)
         lines += [f"  not in the package, but imported: {path}; copy it to {model}" for path in missing]
     return lines
+
+
+def _missing_helpers(service: ServicePart | None, model: Path) -> list[Path]:
+    """Modules beside the service's file that it imports and that are not in the package."""
+    return [path for path in service.helpers if not (model / path.name).exists()] if service is not None else []

@@ -101,6 +101,28 @@ def output_until(text: str, command: list[str]) -> str:
     return "".join(printed)
 
 
+def test_a_service_of_several_files_is_recorded_when_they_are_there(
+    saved_model: SavedModels, samples: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(DIGIT, samples / "a.png")
+    helper = tmp_path / "helper.py"
+    helper.write_text("")
+    service = tmp_path / "service.py"
+    own = (TESTS_FOLDER / "packages" / "digits" / "model" / "customize_service.py").read_text()
+    service.write_text(f"import helper\n{own}")
+    config = TESTS_FOLDER / "packages" / "digits" / "model" / "config.json"
+    parts = ["--model", str(saved_model("digits")), "--service", str(service), "--config", str(config)]
+    out = tmp_path / "out"
+    record = ["--no-check", "--warmup-samples", str(samples)]
+    assert main(["build", *parts, "--output", str(out), *record]) == 2
+    assert f"then: model-service package build {out} --warmup-samples {samples}" in capfd.readouterr().err
+    assert not out.exists()
+    assert main(["build", *parts, "--output", str(out), "--no-check"]) == 0
+    shutil.copy(helper, out / "model")
+    assert main(["build", str(out), *record]) == 0
+    assert len(records(out / WARMUP)) == 1
+
+
 def test_json_bodies(build: Build, samples: Path, tmp_path: Path) -> None:
     for number in (1, 2):
         (samples / f"{number}.json").write_text(json.dumps({"x": number}))
