@@ -161,8 +161,8 @@ def _knowledge(labels_path: Path | None) -> Knowledge:
 def _check(package: Path) -> bool:
     """Print what the check finds; return whether there are errors."""
     from model_packaging.check.package_check import CheckOptions, check_package
-    from model_packaging.check.report_text import TextStyle, print_safely, text_report
+    from model_packaging.check.report_text import TextStyle, text_report
 
     report = check_package(CheckOptions(package))
-    print_safely(text_report(report, TextStyle.of(sys.stdout)))
+    print(text_report(report, TextStyle.of(sys.stdout)))
     return report.has_failed(is_strict=False)

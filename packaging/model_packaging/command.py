@@ -81,6 +81,10 @@ def typed(path: Path) -> str:
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
-def printable(text: str) -> str:
-    """Return a text that may come from a stranger's file so that it cannot command the terminal."""
-    return "".join(each if each.isprintable() or each in "\t\n" else ascii(each)[1:-1] for each in text)
+def printable(text: str, *, keeps_breaks: bool = True) -> str:
+    """Return a text that may come from a stranger's file so that it cannot command the terminal.
+
+    Control characters are spelt out, but for tabs and, unless told otherwise, line breaks.
+    """
+    kept = "\t\n" if keeps_breaks else "\t"
+    return "".join(each if each.isprintable() or each in kept else ascii(each)[1:-1] for each in text)

@@ -7,26 +7,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from model_service.errors import ModelServiceError, SettingsError
+from model_packaging.command import run_command
+from model_service.errors import SettingsError
 
 FORMATS = ("text", "json", "junit")
-_INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
 
 
 def main(argv: Sequence[str]) -> int:
     """Run ``model-service check``; 0: nothing that counts, 1: findings, 2: the check could not run."""
-    try:
-        arguments = _parser().parse_args(argv)
-    except SystemExit as error:  # argparse, after --help or a usage error
-        return int(error.code or 0)
-    try:
-        return _check(arguments)
-    except ModelServiceError as error:
-        print(f"model-service check: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("model-service check: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+    return run_command("model-service check", _check, argv)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,11 +53,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(arguments: argparse.Namespace) -> int:
+def _check(argv: Sequence[str]) -> int:
+    arguments = _parser().parse_args(argv)
     from model_packaging.check.package_check import CheckOptions, check_package
     from model_packaging.check.report_json import json_report
     from model_packaging.check.report_junit import junit_report
-    from model_packaging.check.report_text import TextStyle, print_safely, text_report
+    from model_packaging.check.report_text import TextStyle, text_report
 
     options = CheckOptions(
         package=arguments.package,
@@ -85,7 +75,7 @@ def _check(arguments: argparse.Namespace) -> int:
     else:
         text = text_report(report, TextStyle.of(sys.stdout) if arguments.output is None else TextStyle())
     if arguments.output is None:
-        print_safely(text)
+        print(text)
     else:
         _write(arguments.output, f"{text}\n")
     return int(report.has_failed(arguments.strict))

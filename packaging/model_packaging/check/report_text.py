@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import textwrap
 from dataclasses import dataclass
 from typing import TextIO
 
 from model_packaging.check.finding import Finding, Severity
 from model_packaging.check.package_check import CheckReport
+from model_packaging.command import printable
 
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 _BOLD, _DIM = "1", "2"
@@ -45,8 +45,8 @@ def text_report(report: CheckReport, style: TextStyle) -> str:
 
 def _block(report: CheckReport, each: Finding, style: TextStyle) -> str:
     head = style.paint(f"{each.severity.value}: {each.code}", f"{_BOLD};{_COLOURS[each.severity]}")
-    lines = [f"{head}  {printable(str(each.place))}", *_wrap(each.message, "  ", "  ", style)]
-    source = printable(report.source_lines.get(each.place, ""))
+    lines = [f"{head}  {printable(str(each.place), keeps_breaks=False)}", *_wrap(each.message, "  ", "  ", style)]
+    source = printable(report.source_lines.get(each.place, ""), keeps_breaks=False)
     if source:
         room = max(style.columns - 12, _LEAST_COLUMNS)
         shown = source if len(source) <= room else f"{source[: room - 3]}..."
@@ -58,7 +58,7 @@ def _block(report: CheckReport, each: Finding, style: TextStyle) -> str:
 
 def _wrap(text: str, first: str, others: str, style: TextStyle) -> list[str]:
     lines: list[str] = []
-    for part in printable(text, keeps_breaks=True).splitlines() or [""]:
+    for part in printable(text).splitlines() or [""]:
         start = first if not lines else others
         wrapped = textwrap.wrap(
             part,
@@ -69,23 +69,6 @@ def _wrap(text: str, first: str, others: str, style: TextStyle) -> list[str]:
         )
         lines += wrapped or [start.rstrip()]
     return lines
-
-
-def printable(text: str, *, keeps_breaks: bool = False) -> str:
-    """Make text of a package safe for a terminal: control characters, which could steer it, are spelt out."""
-    return "".join(
-        each if each.isprintable() or (keeps_breaks and each == "\n") else " " if each == "\t" else repr(each)[1:-1]
-        for each in text
-    )
-
-
-def print_safely(text: str) -> None:
-    """Print what may hold names in any script, on a terminal that may not know it; a reader may stop reading."""
-    encoding = sys.stdout.encoding or "ascii"
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
 
 
 def _closing(report: CheckReport, style: TextStyle) -> str:
@@ -113,4 +96,4 @@ def _looked_at(report: CheckReport) -> str:
         inputs = ", ".join(map(str, subject.signature.inputs.values()))
         outputs = ", ".join(map(str, subject.signature.outputs.values()))
         parts.append(f"signature {subject.signature.name} ({inputs} -> {outputs})")
-    return printable(", ".join(parts))
+    return printable(", ".join(parts), keeps_breaks=False)

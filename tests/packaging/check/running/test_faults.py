@@ -147,3 +147,8 @@ def test_missing_division_shows_in_the_answers_of_a_trained_model(
 @pytest.mark.slow
 def test_model_that_divides_by_itself(run: RunPackage, trained_model: TrainedModels) -> None:
     assert run("forgets_scaling", model=trained_model("bytes")).findings == ()
+
+
+@pytest.mark.slow
+def test_package_that_says_its_range_is_believed(run: RunPackage, trained_model: TrainedModels) -> None:
+    assert run("says_its_range", model=trained_model("unit")).findings == ()
