@@ -180,8 +180,8 @@ def _json_plan(schema: Schema, samples: tuple[PlannedRequest, ...]) -> RequestPl
         made = maker.plain(schema)
     except CannotMake as error:
         return RequestPlan(samples, problem="" if samples else f"the schema asks for {error}")
-    is_guess = not made.value
-    if is_guess:
+    is_guess = made.is_guess or not made.value
+    if not made.value:
         made = Made({"text": "text"}, frozenset({"text"})) if made.value == {} else made
     if not made.value or not is_valid(made.value):
         return RequestPlan(samples, problem="" if samples else "no value could be made that the schema allows")

@@ -17,10 +17,14 @@ _WORD = "example "
 
 @dataclass(frozen=True)
 class Made:
-    """A value, and the texts in it that were invented because the schema names none."""
+    """A value, and the texts in it that were invented because the schema names none.
+
+    ``is_guess``: something in it is required, but described nowhere.
+    """
 
     value: Any
     invented: frozenset[str] = frozenset()
+    is_guess: bool = False
 
 
 class CannotMake(Exception):
@@ -109,13 +113,14 @@ class ValueMaker:
 
     def _object(self, schema: Schema, left_out: frozenset[str], depth: int) -> Made:
         properties = schema.get("properties", {})
-        result, invented = {}, frozenset[str]()
+        result, invented, is_guess = {}, frozenset[str](), False
         for name in dict.fromkeys([*schema.get("required", []), *properties]):
             if name not in left_out:
                 made = self.plain(properties.get(name, {}), depth + 1)
                 result[name] = made.value
                 invented |= made.invented
-        return Made(result, invented)
+                is_guess |= made.is_guess or name not in properties
+        return Made(result, invented, is_guess)
 
     def _array(self, schema: Schema, length: int | None, depth: int) -> Made:
         items = schema.get("items", {})
@@ -127,7 +132,7 @@ class ValueMaker:
         if count > 100 * _MAX_ITEMS**2:
             raise CannotMake("an array of that length")
         made = self.plain(items if isinstance(items, Mapping) else {}, depth + 1)
-        return Made([made.value] * count, made.invented)
+        return Made([made.value] * count, made.invented, made.is_guess and count > 0)
 
     def borders(self, schema: Schema, pointer: str = "", depth: int = 0) -> Iterator[tuple[str, Made]]:
         """Make values at the borders of a schema, each with a title; values of parts stand in a whole of plain ones."""

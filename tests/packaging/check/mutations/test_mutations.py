@@ -37,8 +37,10 @@ KNOWN_MISSES: Mapping[tuple[str, str], str] = {
         for column in ("width", "height")
         for kind in ("string", "array")
     },
-    ("texts", "config.json: /apis/0/request/data/properties/texts/type is file"): _WHICH_FILE,
-    ("texts", "config.json: /apis/0/request/data/properties/language/type is file"): _WHICH_FILE,
+    **{
+        (name, f"config.json: /apis/0/request/data/properties/{field}/type is file"): _WHICH_FILE
+        for name, field in (("texts", "texts"), ("rows", "data"), ("no model", "text"))
+    },
 }
 
 Good = Callable[[str], tuple[Path, str]]

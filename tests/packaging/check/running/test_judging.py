@@ -99,3 +99,11 @@ def test_rare_request_whose_answer_is_refused_is_a_warning(tmp_path: Path) -> No
     (package / "model" / "customize_service.py").write_text(code)
     (found,) = run_package(read_subject(package)).findings
     assert (found.code, found.severity, found.place.file) == ("border-not-answered", Severity.WARNING, "answer")
+
+
+def test_what_is_required_but_described_nowhere_proves_nothing(tmp_path: Path) -> None:
+    package = package_with(tmp_path, {"type": "object", "required": ["data"], "properties": {}})
+    code = SERVICE.partition("        return")[0] + "        return len(data['data']['rows'])\n"
+    (package / "model" / "customize_service.py").write_text(code)
+    (found,) = run_package(read_subject(package)).findings
+    assert (found.code, found.severity) == ("needs-sample", Severity.NOTE)
