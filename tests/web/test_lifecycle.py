@@ -131,7 +131,10 @@ def test_sigterm_under_load_loses_no_accepted_request(make_package: MakePackage)
     assert statuses == {200: 8}
 
 
-def test_sigterm_ends_everything_with_status_0(make_package: MakePackage, tmp_path: Path) -> None:
+def test_sigterm_ends_everything_with_status_0(
+    make_package: MakePackage, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tmp_path = tmp_path_factory.mktemp("t")  # short, for the path of a socket in it
     command = [sys.executable, "-m", "model_service.cli", "serve", str(make_package("digits", "digits")), "--port", "0"]
     process = subprocess.Popen(
         [*command, "--backend", "embedded"], stderr=subprocess.PIPE, env={**os.environ, "TMPDIR": str(tmp_path)}
