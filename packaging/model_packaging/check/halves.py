@@ -50,8 +50,12 @@ _EXPLAINED_BY: Mapping[str, frozenset[str]] = {
 
 
 def prevents_start(findings: Iterable[Finding]) -> bool:
-    """Whether the package cannot be started because of what reading it found: running it would only say it again."""
-    return any(each.severity is Severity.ERROR and RULES[each.code].stops_start for each in findings)
+    """Whether the package cannot be started because of what reading it found: running it would only say it again.
+
+    A finding with a consequence of its own is one of a line that is reached later.
+    """
+    stopping = (each for each in findings if each.severity is Severity.ERROR and RULES[each.code].stops_start)
+    return any(each.consequence == RULES[each.code].consequence for each in stopping)
 
 
 def join_halves(read: Sequence[Finding], run: Sequence[Finding]) -> list[Finding]:

@@ -7,6 +7,7 @@ import re
 from model_packaging.check.catalogue import RULES, finding
 from model_packaging.check.finding import Place, Severity
 from model_packaging.check.halves import join_halves, prevents_start
+from model_packaging.check.package_check import CheckOptions, check_package
 from model_packaging.check.reading_rules import READING_RULES
 from tests.conftest import TESTS_FOLDER
 
@@ -52,3 +53,11 @@ def test_what_cannot_start_is_not_run() -> None:
     place = Place("customize_service.py", 3)
     assert prevents_start([finding("python-2", place, "print")])
     assert not prevents_start([finding("bad-metrics", place, "text"), finding("undeclared-import", place, "cv2")])
+
+
+def test_an_import_that_fails_late_does_not_stop_the_start() -> None:
+    """The package is run all the same, and the fault is told once."""
+    report = check_package(CheckOptions(TESTS_FOLDER / "packages" / "running" / "imports_late"))
+    assert report.has_run
+    assert [each.code for each in report.findings] == ["missing-import"]
+    assert "answered 500" in report.findings[0].consequence

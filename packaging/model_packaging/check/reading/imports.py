@@ -64,6 +64,7 @@ PROVIDED = frozenset(
     }
 )
 _ENGINES = {"mms": "MXNet"}
+_IN_A_FUNCTION = "Every request that comes to this line is answered 500 (ModuleNotFoundError)."
 
 
 def check_imports(sources: Sources, declared: Declared) -> Iterator[Finding]:
@@ -79,7 +80,7 @@ def check_imports(sources: Sources, declared: Declared) -> Iterator[Finding]:
                     seen.add(top)
                     yield from _check_foreign(source, spot, top, declared)
             if isinstance(spot.node, ast.ImportFrom) and spot.node.level:
-                yield from _check_relative(sources, source, spot.node)
+                yield from _check_relative(sources, source, spot, spot.node)
 
 
 def imported_tops(sources: Sources) -> set[str]:
@@ -110,15 +111,24 @@ def _check_foreign(source: Source, spot: Spot, top: str, declared: Declared) -> 
         if package is not None:
             message = f"{top} is imported, and declared as {package.name}, but is not installed here"
             yield finding(
-                "dependency-not-installed", place, message, remedy=f"Run: {install_line(package.requirement)}"
+                "dependency-not-installed",
+                place,
+                message,
+                consequence=_consequence(spot),
+                remedy=f"Run: {install_line(package.requirement)}",
             )
         elif not declared.has_wheels:
             message = f"{top} is imported, but neither installed, nor in the package, nor declared{_hint(source, top)}"
             remedy = f'Declare {distribution} in "dependencies" of config.json, and run: {install_line(distribution)}'
-            yield finding("missing-import", place, message, remedy=remedy)
+            yield finding("missing-import", place, message, consequence=_consequence(spot), remedy=remedy)
     elif package is None and top not in PROVIDED and not declared.has_wheels and not _comes_with(top, declared):
         message = f"{top} is imported and installed here, but config.json does not declare {distribution}"
         yield finding("undeclared-import", place, message)
+
+
+def _consequence(spot: Spot) -> str:
+    """What an import that fails means, if not that the service does not start, which is what the rules say."""
+    return _IN_A_FUNCTION if spot.functions and spot.functions[-1].name != "__init__" else ""
 
 
 def _comes_with(top: str, declared: Declared) -> bool:
@@ -173,14 +183,15 @@ def _top_names(tree: ast.Module) -> set[str]:
     return names
 
 
-def _check_relative(sources: Sources, source: Source, node: ast.ImportFrom) -> Iterator[Finding]:
+def _check_relative(sources: Sources, source: Source, spot: Spot, node: ast.ImportFrom) -> Iterator[Finding]:
     """``from .helper import x``: the file must be there."""
     if node.module is None or node.level != 1:
         return
     name = f".{node.module}"
     if sources.module_path(name, source.path) is None and not _is_folder(source, node.module):
         message = f"there is no {node.module.replace('.', '/')}.py beside {source.name}{_hint(source, node.module)}"
-        yield finding("missing-import", source.place(node), message, remedy="Put the file into the package.")
+        remedy = "Put the file into the package."
+        yield finding("missing-import", source.place(node), message, consequence=_consequence(spot), remedy=remedy)
 
 
 def _is_folder(source: Source, module: str) -> bool:
