@@ -73,7 +73,7 @@ def _declared_properties(schema: Mapping[str, Any]) -> list[str]:
         return []
     if isinstance(schema.get("additionalProperties"), dict):
         return []
-    return list(properties)
+    return [*properties, *schema.get("required", [])]  # who must send a field has been told of it
 
 
 def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:

@@ -104,8 +104,12 @@ def _proves_nothing(request: PlannedRequest, failure: Failure) -> bool:
 def _contract_broken(request: PlannedRequest, observation: Observation) -> Finding:
     pointer, expected, got = observation.violations[0]
     more = f" (and {len(observation.violations) - 1} more places)" if len(observation.violations) > 1 else ""
+    if request.is_guess:
+        code = "needs-sample"
+    else:
+        code = "border-not-answered" if request.purpose is Purpose.BORDER else "strict-answer-refused"
     return finding(
-        "border-not-answered" if request.purpose is Purpose.BORDER else "strict-answer-refused",
+        code,
         Place("answer", pointer=pointer),
         f"{request.title}: expected {expected}, got {got}{more}",
     )

@@ -19,7 +19,7 @@ _WORD = "example "
 class Made:
     """A value, and the texts in it that were invented because the schema names none.
 
-    ``is_guess``: something in it is required, but described nowhere.
+    ``is_guess``: something in it is needed, but described nowhere.
     """
 
     value: Any
@@ -127,12 +127,13 @@ class ValueMaker:
         least = int(schema.get("minItems", 0))
         if isinstance(items, list):
             parts = [self.plain(item, depth + 1) for item in items]
-            return Made([part.value for part in parts], frozenset().union(*(part.invented for part in parts)))
+            invented = frozenset[str]().union(*(part.invented for part in parts))
+            return Made([part.value for part in parts], invented, any(part.is_guess for part in parts))
         count = max(least, min(1, int(schema.get("maxItems", 1)))) if length is None else length
         if count > 100 * _MAX_ITEMS**2:
             raise CannotMake("an array of that length")
         made = self.plain(items if isinstance(items, Mapping) else {}, depth + 1)
-        return Made([made.value] * count, made.invented, made.is_guess and count > 0)
+        return Made([made.value] * count, made.invented, (made.is_guess or not items) and count > 0)
 
     def borders(self, schema: Schema, pointer: str = "", depth: int = 0) -> Iterator[tuple[str, Made]]:
         """Make values at the borders of a schema, each with a title; values of parts stand in a whole of plain ones."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from model_packaging.check.finding import Severity
 from model_packaging.check.running.run import run_package
@@ -101,8 +104,17 @@ def test_rare_request_whose_answer_is_refused_is_a_warning(tmp_path: Path) -> No
     assert (found.code, found.severity, found.place.file) == ("border-not-answered", Severity.WARNING, "answer")
 
 
-def test_what_is_required_but_described_nowhere_proves_nothing(tmp_path: Path) -> None:
-    package = package_with(tmp_path, {"type": "object", "required": ["data"], "properties": {}})
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "required": ["data"], "properties": {}},
+        {"type": "object", "required": ["data"], "properties": {"data": {"type": "array"}}},
+        {"type": "object", "required": ["data"], "properties": {"data": {"type": "array", "items": [{}]}}},
+    ],
+    ids=["property", "elements", "elements of any kind"],
+)
+def test_what_is_required_but_described_nowhere_proves_nothing(tmp_path: Path, schema: dict[str, Any]) -> None:
+    package = package_with(tmp_path, schema)
     code = SERVICE.partition("        return")[0] + "        return len(data['data']['rows'])\n"
     (package / "model" / "customize_service.py").write_text(code)
     (found,) = run_package(read_subject(package)).findings
