@@ -103,6 +103,7 @@ class RestSide:
         self.connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("door", ["gRPC", "REST"])
 def test_ten_thousand_bad_requests(server: tuple[ServerProcess, int, int], door: str) -> None:
     """The resident size after all stays within a tenth of that after the first quarter."""
