@@ -105,7 +105,12 @@ def _is_found(module: str, model_directory: Path) -> bool:
 
 def install_line(dependencies: Sequence[Dependency], model_directory: Path) -> str:
     """Return the command that installs dependencies, as a person types it."""
-    return " ".join(["pip", "install", *(shlex.quote(_for_pip(each, model_directory)) for each in dependencies)])
+    return pip_install(*(_for_pip(each, model_directory) for each in dependencies))
+
+
+def pip_install(*requirements: str) -> str:
+    """Return the command that installs requirements, for a shell."""
+    return " ".join(["pip", "install", *map(shlex.quote, requirements)])
 
 
 def _for_pip(dependency: Dependency, model_directory: Path) -> str:
@@ -120,4 +125,4 @@ def line_for_module(import_name: str, dependencies: Sequence[Dependency], model_
     by_name = {each.distribution: each for each in dependencies}
     name = distribution_of(import_name, by_name)
     declared = by_name.get(name)
-    return install_line((declared,), model_directory) if declared is not None else f"pip install {shlex.quote(name)}"
+    return install_line((declared,), model_directory) if declared is not None else pip_install(name)

@@ -13,7 +13,7 @@ CONFIG_NAME = "config.json"
 SERVICE_NAME = "customize_service.py"
 SAVED_MODEL_NAME = "saved_model.pb"
 MODEL_FOLDER_NAME = "model"
-_VERSION_FOLDER = re.compile(r"V(\d+)")
+VERSION_FOLDER = re.compile(r"V(\d+)")  # one run of a training job; the group is its number
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def newest_version(path: Path) -> Path | None:
     versions = sorted(
         (int(match[1]), child)
         for child in path.iterdir()
-        if (match := _VERSION_FOLDER.fullmatch(child.name)) and (child / MODEL_FOLDER_NAME).is_dir()
+        if (match := VERSION_FOLDER.fullmatch(child.name)) and (child / MODEL_FOLDER_NAME).is_dir()
     )
     return versions[-1][1] if versions else None
 

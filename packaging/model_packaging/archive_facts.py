@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from model_packaging.package_name import VERSION_FOLDER
+from model_packaging.run_metrics import METRICS_NAME
 from model_service import __version__
 from model_service.errors import PackageError
-from model_service.package.layout import PackageLayout
+from model_service.package.layout import VERSION_FOLDER, PackageLayout
 
-_METRICS_NAME = "test_metrics.json"
 _MAX_METRICS_BYTES = 1 << 20
 
 
@@ -43,7 +42,7 @@ def training_run(model_directory: Path) -> dict[str, Any] | None:
     folder = model_directory.parent
     if not VERSION_FOLDER.fullmatch(folder.name):
         return None
-    return {"version": folder.name, "test_metrics": _metrics(folder / _METRICS_NAME)}
+    return {"version": folder.name, "test_metrics": _metrics(folder / METRICS_NAME)}
 
 
 def _metrics(path: Path) -> dict[str, Any] | None:

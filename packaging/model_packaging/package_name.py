@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from model_service.package.layout import MODEL_FOLDER_NAME, PackageLayout
+from model_service.package.layout import MODEL_FOLDER_NAME, VERSION_FOLDER, PackageLayout
 
 ARCHIVE_SUFFIX = ".tar.gz"
-VERSION_FOLDER = re.compile(r"V\d+")
 
 
 def package_name(package: Path, layout: PackageLayout) -> str:

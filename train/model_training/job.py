@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,10 +11,10 @@ from pathlib import Path
 from types import FrameType
 
 from model_service.errors import SettingsError
+from model_service.package.layout import VERSION_FOLDER
 from model_training.errors import TrainingFailed
 
 BUNDLED_SCRIPTS = {"tf": "train_mnist_tf.py", "keras": "train_mnist_keras.py"}
-_VERSION = re.compile(r"V(\d+)")
 _SECONDS_TO_STOP = 10.0
 
 
@@ -51,7 +50,8 @@ def make_version_folder(train_url: Path) -> Path:
     try:
         train_url.mkdir(parents=True, exist_ok=True)
         while True:
-            numbers = [int(match[1]) for entry in train_url.iterdir() if (match := _VERSION.fullmatch(entry.name))]
+            matches = (VERSION_FOLDER.fullmatch(entry.name) for entry in train_url.iterdir())
+            numbers = [int(match[1]) for match in matches if match]
             folder = train_url / f"V{max(numbers, default=0) + 1:04d}"
             try:
                 folder.mkdir()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -50,11 +49,6 @@ class Declared:
 
     packages: Mapping[str, DeclaredPackage]
     has_wheels: bool = False
-
-
-def install_line(requirement: str) -> str:
-    """The command that installs one requirement, for a shell."""
-    return f"pip install {shlex.quote(requirement)}"
 
 
 def read_declared(config: object) -> Declared:

@@ -13,12 +13,13 @@ from packaging.utils import canonicalize_name
 
 from model_packaging.check.catalogue import finding
 from model_packaging.check.finding import Finding
-from model_packaging.check.reading.dependencies import Declared, install_line, with_requirements
+from model_packaging.check.reading.dependencies import Declared, with_requirements
 from model_packaging.check.reading.installed import is_installed
 from model_packaging.check.reading.legacy import is_legacy_module
 from model_packaging.check.reading.names import Spot
 from model_packaging.check.reading.near import did_you_mean
 from model_packaging.check.reading.sources import Source, Sources
+from model_service.package.dependencies import pip_install
 from model_service.package.import_names import distribution_of
 
 RUNTIME = "model_service"
@@ -115,11 +116,11 @@ def _check_foreign(source: Source, spot: Spot, top: str, declared: Declared) -> 
                 place,
                 message,
                 consequence=_consequence(spot),
-                remedy=f"Run: {install_line(package.requirement)}",
+                remedy=f"Run: {pip_install(package.requirement)}",
             )
         elif not declared.has_wheels:
             message = f"{top} is imported, but neither installed, nor in the package, nor declared{_hint(source, top)}"
-            remedy = f'Declare {distribution} in "dependencies" of config.json, and run: {install_line(distribution)}'
+            remedy = f'Declare {distribution} in "dependencies" of config.json, and run: {pip_install(distribution)}'
             yield finding("missing-import", place, message, consequence=_consequence(spot), remedy=remedy)
     elif package is None and top not in PROVIDED and not declared.has_wheels and not _comes_with(top, declared):
         message = f"{top} is imported and installed here, but config.json does not declare {distribution}"
